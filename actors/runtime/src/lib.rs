@@ -1,0 +1,19 @@
+//! What every domain of Lunation needs and none owns: supervision, admission, the outbox and its
+//! relay, consumers, anti-entropy, group commit, the clock.
+#![deny(missing_docs)]
+
+pub mod admission;
+pub mod anti_entropy;
+pub mod background;
+pub mod clock;
+pub mod consume;
+pub mod database;
+pub mod faults;
+pub mod group_commit;
+pub mod idempotency;
+pub mod mailroom;
+pub mod outbox;
+pub mod relay;
+pub mod supervisor;
+pub mod tasks;
+pub mod versions;

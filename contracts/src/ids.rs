@@ -1,0 +1,65 @@
+//! Every id is a type of its own: a cycle id passed as a user id does not compile.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+/// Defines an id: a positive 64-bit integer on every wire, a type of its own in the code.
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(i64);
+
+        impl $name {
+            /// Wraps a number that is known to be such an id.
+            pub const fn new(number: i64) -> Self {
+                Self(number)
+            }
+
+            /// The number, for SQL and JSON.
+            pub const fn get(self) -> i64 {
+                self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(formatter)
+            }
+        }
+    };
+}
+
+id!(
+    /// A person with an account.
+    UserId
+);
+id!(
+    /// A logged cycle: it begins with the first day of bleeding.
+    CycleId
+);
+id!(
+    /// A symptom logged on a day of a cycle.
+    SymptomId
+);
+id!(
+    /// A prediction. Derived from what it was computed from, so a rebuild gives the same id; at
+    /// most 53 bits, so that it survives a JSON reader that has only doubles (RFC 8259 §6).
+    PredictionId
+);
+id!(
+    /// A notification, derived from (user, kind, anchor cycle); at most 53 bits.
+    NotificationId
+);
+id!(
+    /// How often a user's state has changed: 1 after the first applied write, and exactly one
+    /// more after each further one. 0 means 'nothing yet'.
+    Version
+);
+
+impl Version {
+    /// The version of a user who has written nothing.
+    pub const ZERO: Self = Self::new(0);
+}

@@ -1,0 +1,37 @@
+//! The limits of the HTTP contract, in one place: the API document shows them, the domains hold
+//! them, the databases check the most important of them again.
+
+use chrono::NaiveDate;
+
+/// Longest e-mail address, in characters (RFC 5321 §4.5.3.1.3 allows 256 octets with the brackets).
+pub const EMAIL_LENGTH_MAX: usize = 254;
+/// Shortest user name, in characters.
+pub const USERNAME_LENGTH_MIN: usize = 3;
+/// Longest user name, in characters.
+pub const USERNAME_LENGTH_MAX: usize = 80;
+/// Longest first or last name, in characters.
+pub const NAME_LENGTH_MAX: usize = 100;
+/// Shortest password in the development profile, in code points.
+pub const PASSWORD_LENGTH_MIN_DEVELOPMENT: usize = 7;
+/// Shortest password elsewhere, in code points (NIST SP 800-63B-4 §3.1.1.2: single factor).
+pub const PASSWORD_LENGTH_MIN: usize = 15;
+/// Longest password, in code points.
+pub const PASSWORD_LENGTH_MAX: usize = 256;
+/// Longest period that is accepted, in days.
+pub const PERIOD_LENGTH_MAX_DAYS: i64 = 31;
+/// Longest symptom type, in characters.
+pub const SYMPTOM_TYPE_LENGTH_MAX: usize = 50;
+/// Longest symptom value, in characters.
+pub const SYMPTOM_VALUE_LENGTH_MAX: usize = 100;
+/// Longest note, in characters.
+pub const NOTES_LENGTH_MAX: usize = 4_000;
+/// Most rows in a page.
+pub const PAGE_LIMIT_MAX: i64 = 100;
+/// Largest request body, in bytes.
+pub const BODY_BYTES_MAX: usize = 64 * 1024;
+
+/// The earliest date that is accepted anywhere: 1900-01-01.
+pub const DATE_MIN: NaiveDate = match NaiveDate::from_ymd_opt(1900, 1, 1) {
+    Some(date) => date,
+    None => NaiveDate::MIN,
+};

@@ -1,0 +1,142 @@
+//! The one error type that crosses a border between parts.
+//!
+//! It holds only what the caller may read. The cause is logged once, where it is handled.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{Deserialize, Serialize};
+
+/// The closed list of reasons. Only `api/src/error.rs` knows which HTTP status each becomes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ErrorKind {
+    /// The request asks for something that cannot be: a wrong value, a wrong combination.
+    Invalid,
+    /// The caller did not prove who they are.
+    Unauthenticated,
+    /// There is no such thing, or it is somebody else's: the two answer alike.
+    NotFound,
+    /// The request contradicts what is stored.
+    Conflict,
+    /// Not admitted: too much is in flight. Certainly not applied; safe to retry.
+    Overloaded,
+    /// Not delivered: a part that is needed is away. Certainly not applied; safe to retry.
+    Unavailable,
+    /// The answer did not come in time. It may have happened.
+    Interrupted,
+    /// A fault of ours. It may have happened.
+    Internal,
+}
+
+/// What is wrong with one member of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldError {
+    /// JSON pointer (RFC 6901) into the request body, or the name of a parameter.
+    pub pointer: Cow<'static, str>,
+    /// What is expected there. It never repeats the value.
+    pub detail: Cow<'static, str>,
+}
+
+/// Why a request was not carried out, in words that its sender may read.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refusal {
+    /// The kind of reason.
+    pub kind: ErrorKind,
+    /// A stable, documented code in kebab-case: the last part of the problem's `type`.
+    pub code: Cow<'static, str>,
+    /// One sentence for a person. No value of the request, no inside of the system.
+    pub detail: Cow<'static, str>,
+    /// Which members were wrong, for invalid input.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<FieldError>,
+    /// The id of the caller's own object that stands in the way, for conflicts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflicting_id: Option<i64>,
+}
+
+impl Refusal {
+    /// A refusal of `kind` with a stable `code`.
+    pub fn new(
+        kind: ErrorKind,
+        code: impl Into<Cow<'static, str>>,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        Self {
+            kind,
+            code: code.into(),
+            detail: detail.into(),
+            errors: Vec::new(),
+            conflicting_id: None,
+        }
+    }
+
+    /// Invalid input in one member.
+    pub fn invalid(
+        pointer: impl Into<Cow<'static, str>>,
+        detail: impl Into<Cow<'static, str>>,
+    ) -> Self {
+        let error = FieldError { pointer: pointer.into(), detail: detail.into() };
+        Self {
+            errors: vec![error],
+            ..Self::new(ErrorKind::Invalid, "invalid-input", "The request has invalid values.")
+        }
+    }
+
+    /// There is no such object for this user.
+    pub fn not_found() -> Self {
+        Self::new(ErrorKind::NotFound, "not-found", "There is no such resource.")
+    }
+
+    /// Too much is in flight.
+    pub fn overloaded() -> Self {
+        Self::new(
+            ErrorKind::Overloaded,
+            "overloaded",
+            "Too many requests are in flight; retry shortly.",
+        )
+    }
+
+    /// A part that is needed is away.
+    pub fn unavailable() -> Self {
+        Self::new(
+            ErrorKind::Unavailable,
+            "unavailable",
+            "A part of the service is away; retry shortly.",
+        )
+    }
+
+    /// The answer did not come in time.
+    pub fn interrupted() -> Self {
+        Self::new(
+            ErrorKind::Interrupted,
+            "interrupted",
+            "The answer did not come in time; the request may have been carried out. \
+             Retry with the same Idempotency-Key.",
+        )
+    }
+
+    /// A fault of ours.
+    pub fn internal() -> Self {
+        Self::new(
+            ErrorKind::Internal,
+            "internal",
+            "Something went wrong on our side; the request may have been carried out. \
+             Retry with the same Idempotency-Key.",
+        )
+    }
+
+    /// Names the caller's own object that stands in the way.
+    #[must_use]
+    pub fn with_conflicting_id(mut self, id: i64) -> Self {
+        self.conflicting_id = Some(id);
+        self
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "{}: {}", self.code, self.detail)
+    }
+}
+
+impl std::error::Error for Refusal {}
