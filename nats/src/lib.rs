@@ -1,0 +1,23 @@
+//! The event bus of Lunation: two implementations behind one type, [`Bus`].
+//!
+//! `jetstream` is the product: NATS `JetStream` with file storage and durable pull consumers.
+//! `memory` is its embedded stand-in: it is no queue of its own, publishing succeeds only when
+//! every consumer of this process has committed, so the outbox stays the one durable truth.
+//!
+//! This is the only crate that knows async-nats. One test suite runs on both implementations.
+#![deny(missing_docs)]
+
+mod bus;
+mod delivery;
+mod durable;
+mod error;
+mod jetstream;
+mod memory;
+mod streams;
+mod wire;
+
+pub use bus::{Bus, BusKind, JetStreamOptions, Published};
+pub use delivery::{DeadLetter, Delivery, Subscription};
+pub use durable::Durable;
+pub use error::{BusError, PublishError};
+pub use wire::Undecodable;
