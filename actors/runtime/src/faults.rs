@@ -15,11 +15,11 @@ pub struct Injected;
 #[cfg(not(feature = "fault-injection"))]
 mod points {
     /// Does nothing in this build.
-    #[inline(always)]
+    #[inline]
     pub fn point(_name: &'static str) {}
 
     /// Always well in this build.
-    #[inline(always)]
+    #[inline]
     pub fn check(_name: &'static str) -> Result<(), super::Injected> {
         Ok(())
     }

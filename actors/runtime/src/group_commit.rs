@@ -145,37 +145,35 @@ impl Writer {
             jobs.sort_by_key(|job| job.write.user_id());
             match self.commit(&jobs).await {
                 Ok(answers) => self.tell(jobs, answers),
-                Err(undone) if jobs.len() > 1 && !matches!(undone, Undone::InDoubt(_)) => {
+                Err(Undone::InDoubt(error)) => {
+                    tracing::error!(cause = %database::describe(&error), "a commit is in doubt");
+                    for job in jobs {
+                        job.reply.answer(Err(Refusal::interrupted()));
+                    }
+                }
+                Err(_) => {
                     for job in jobs {
                         self.one(job).await;
                     }
                 }
-                Err(undone) => {
-                    for (job, undone) in jobs.into_iter().zip(std::iter::once(undone)) {
-                        self.retry_or_refuse(job, undone).await;
-                    }
-                }
             }
         }
     }
 
+    /// Does one write by itself, again if it loses a race.
     async fn one<W: Write>(&self, job: Job<W>) {
-        match self.commit(std::slice::from_ref(&job)).await {
-            Ok(answers) => self.tell(vec![job], answers),
-            Err(undone) => self.retry_or_refuse(job, undone).await,
-        }
-    }
-
-    async fn retry_or_refuse<W: Write>(&self, job: Job<W>, mut undone: Undone) {
-        for _ in 1..ATTEMPTS_MAX {
-            if !undone.is_worth_a_retry() {
-                break;
-            }
+        let mut attempt = 1;
+        let undone = loop {
             match self.commit(std::slice::from_ref(&job)).await {
                 Ok(answers) => return self.tell(vec![job], answers),
-                Err(again) => undone = again,
+                Err(undone) if undone.is_worth_a_retry() && attempt < ATTEMPTS_MAX => attempt += 1,
+                Err(undone) => break undone,
             }
-        }
+        };
+        self.refuse(job, undone);
+    }
+
+    fn refuse<W: Write>(&self, job: Job<W>, undone: Undone) {
         match undone {
             Undone::Error(WriteError::Refused(refusal)) => job.reply.answer(Err(refusal)),
             Undone::Error(WriteError::Raced) => job.reply.answer(Err(Refusal::overloaded())),

@@ -157,7 +157,8 @@ pub(crate) async fn claim(
     Ok(claimed.collect())
 }
 
-/// Marks what was published, and remembers how far the stream has come.
+/// Marks what was published, and remembers how far the stream has come. The rows are locked in
+/// ascending user order, as the batches of a group commit are, so the two cannot deadlock.
 pub(crate) async fn mark_published(
     pool: &PgPool,
     topic: Topic,
@@ -168,13 +169,17 @@ pub(crate) async fn mark_published(
         published.iter().map(|(user, version)| (user.get(), version.get())).unzip();
     let sequence = stream_sequence.and_then(|sequence| i64::try_from(sequence).ok());
     sqlx::query!(
-        r#"WITH marked AS (
+        r#"WITH locked AS (
+               SELECT o.user_id, p.version
+               FROM outbox o JOIN unnest($2::bigint[], $3::bigint[]) AS p(user_id, version)
+                   USING (user_id)
+               WHERE o.topic = $1 ORDER BY o.user_id FOR UPDATE OF o),
+           marked AS (
                UPDATE outbox o SET
-                   published_version = greatest(o.published_version, p.version),
+                   published_version = greatest(o.published_version, locked.version),
                    attempts = 0,
-                   dirty_since = CASE WHEN o.version = p.version THEN NULL ELSE o.dirty_since END
-               FROM unnest($2::bigint[], $3::bigint[]) AS p(user_id, version)
-               WHERE o.topic = $1 AND o.user_id = p.user_id)
+                   dirty_since = CASE WHEN o.version = locked.version THEN NULL ELSE o.dirty_since END
+               FROM locked WHERE o.topic = $1 AND o.user_id = locked.user_id)
            INSERT INTO relay_position (topic, last_sequence)
            SELECT $1, $4 WHERE $4::bigint IS NOT NULL
            ON CONFLICT (topic) DO UPDATE SET
@@ -198,8 +203,11 @@ pub(crate) async fn postpone(
 ) -> Result<(), sqlx::Error> {
     let users: Vec<i64> = users.iter().map(|user| user.get()).collect();
     sqlx::query!(
-        r#"UPDATE outbox SET not_before = now() + make_interval(secs => $3)
-           WHERE topic = $1 AND user_id = ANY($2) AND version > published_version"#,
+        r#"UPDATE outbox o SET not_before = now() + make_interval(secs => $3)
+           FROM (SELECT user_id FROM outbox
+                 WHERE topic = $1 AND user_id = ANY($2) AND version > published_version
+                 ORDER BY user_id FOR UPDATE) due
+           WHERE o.topic = $1 AND o.user_id = due.user_id"#,
         topic.name(),
         &users,
         delay.as_secs_f64(),
@@ -235,9 +243,12 @@ pub(crate) async fn republish_recent(
     .execute(&mut *transaction)
     .await?;
     let done = sqlx::query!(
-        r#"UPDATE outbox SET published_version = version - 1, not_before = now(),
-               dirty_since = coalesce(dirty_since, now())
-           WHERE topic = $1 AND changed_at > now() - make_interval(hours => $2)"#,
+        r#"UPDATE outbox o SET published_version = o.version - 1, not_before = now(),
+               dirty_since = coalesce(o.dirty_since, now())
+           FROM (SELECT user_id FROM outbox
+                 WHERE topic = $1 AND changed_at > now() - make_interval(hours => $2)
+                 ORDER BY user_id FOR UPDATE) recent
+           WHERE o.topic = $1 AND o.user_id = recent.user_id"#,
         topic.name(),
         REPUBLISH_HOURS,
     )

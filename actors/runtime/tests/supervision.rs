@@ -1,5 +1,7 @@
 //! Handles outlive actors; a panic costs one request; too many are the supervisor's own failure.
 
+#![cfg(test)]
+
 use std::{
     sync::{
         Arc,
@@ -15,6 +17,7 @@ use lunation_actor_runtime::{
     clock::Ids,
     mailroom::{Answers, Letter, Slot},
     supervisor::{Child, Plan, Supervisor},
+    tasks,
 };
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tokio::sync::Notify;
@@ -129,11 +132,11 @@ async fn letters_behind_a_panic_are_delivered_to_the_successor() {
     let go = Arc::new(Notify::new());
     let (handle, held) = (system.handle.clone(), Arc::clone(&go));
     let first =
-        tokio::spawn(async move { handle.ask(&call(), Deed::HoldMailboxThenPanic(held)).await });
+        tasks::spawn(async move { handle.ask(&call(), Deed::HoldMailboxThenPanic(held)).await });
     let behind: Vec<_> = (0..5)
         .map(|_| {
             let handle = system.handle.clone();
-            tokio::spawn(async move { handle.ask(&call(), Deed::Answer).await })
+            tasks::spawn(async move { handle.ask(&call(), Deed::Answer).await })
         })
         .collect();
     tokio::task::yield_now().await;
