@@ -6,7 +6,7 @@ use async_nats::jetstream::{self, consumer};
 use contracts::events::Topic;
 use nats::{Bus, Durable, PublishError, Subscription};
 
-use crate::support::{NatsServer, PATIENCE, Stage, event, event_of, next, relay};
+use crate::support::{NatsServer, PATIENCE, Stage, event, event_of, next, relay, until};
 
 /// Publishes one event and takes it, however long the way there is.
 async fn flows(bus: &Bus, inbox: &mut Subscription, user: i64) {
@@ -95,17 +95,12 @@ async fn a_broker_that_hangs_is_given_up_and_found_again() {
 async fn a_reader_that_paused_longer_than_a_pull_lasts_goes_on() {
     let (bus, server, mut inbox) = begin().await;
     let context = jetstream::new(server.client().await);
-    let expired = async {
-        loop {
-            let consumer: consumer::PullConsumer =
-                context.get_consumer_from_stream("analytics", "CYCLES").await.unwrap();
-            if consumer.cached_info().num_waiting == 0 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-    };
-    tokio::time::timeout(PATIENCE, expired).await.expect("a pull expires after 5 s");
+    until("the pull to expire after 5 s", || async {
+        let consumer: consumer::PullConsumer =
+            context.get_consumer_from_stream("analytics", "CYCLES").await.unwrap();
+        consumer.cached_info().num_waiting == 0
+    })
+    .await;
     let event = event(Topic::CycleChanged, 6, 1);
     bus.publish(&event, 1).await.unwrap();
     let delivery = next(&mut inbox).await;

@@ -211,3 +211,18 @@ pub(crate) async fn next(subscription: &mut Subscription) -> Delivery {
 pub(crate) fn event_of(delivery: &Delivery) -> Event {
     delivery.content().clone().expect("the event can be decoded")
 }
+
+/// Asks `look` again and again until it says yes.
+pub(crate) async fn until<Looking>(what: &str, look: impl Fn() -> Looking)
+where
+    Looking: Future<Output = bool>,
+{
+    let yes = async {
+        while !look().await {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, yes)
+        .await
+        .unwrap_or_else(|_| panic!("waited in vain for {what}"));
+}

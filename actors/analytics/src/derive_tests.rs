@@ -1,0 +1,175 @@
+use chrono::{Days, TimeDelta};
+use proptest::prelude::*;
+
+use super::*;
+
+/// A cycle as drawn: days to the next start, days of bleeding if its end was logged, and the
+/// version at which it last changed.
+type Drawn = (u32, Option<u32>, i64);
+
+fn drawn() -> impl Strategy<Value = Vec<Drawn>> {
+    let length = prop_oneof![8 => 15u32..60, 1 => 1u32..15, 1 => 60u32..900];
+    prop::collection::vec((length, prop::option::of(1u32..10), 1i64..40), 1..30)
+}
+
+fn history(drawn: &[Drawn]) -> History {
+    let mut start = NaiveDate::from_ymd_opt(2019, 3, 1).unwrap();
+    let cycles = drawn.iter().zip(1..).map(|((length, period, version), id)| {
+        let cycle =
+            cycle(id, start, period.map(|days| start + Days::new((days - 1).into())), *version);
+        start = start + Days::new((*length).into());
+        cycle
+    });
+    History { user_id: UserId::new(7), version: Version::new(40), cycles: cycles.collect() }
+}
+
+fn cycle(id: i64, start: NaiveDate, end: Option<NaiveDate>, version: i64) -> HistoryCycle {
+    let noon = DateTime::<Utc>::UNIX_EPOCH + TimeDelta::days(20_000);
+    HistoryCycle {
+        id: CycleId::new(id),
+        start_date: start,
+        end_date: end,
+        input_version: Version::new(version),
+        input_changed_at: noon + TimeDelta::minutes(version),
+    }
+}
+
+fn predictions(derived: &Derived) -> Vec<&Prediction> {
+    derived.cycles.iter().map(|cycle| cycle.prediction.as_ref().unwrap()).collect()
+}
+
+fn ids(derived: &Derived) -> Vec<i64> {
+    predictions(derived).iter().map(|prediction| prediction.id.get()).collect()
+}
+
+proptest! {
+    #[test]
+    fn deriving_again_gives_the_same_rows_whatever_the_version(drawn in drawn(), later in 41i64..99) {
+        let first = derive(&history(&drawn)).unwrap();
+        let again = derive(&History { version: Version::new(later), ..history(&drawn) }).unwrap();
+        prop_assert_eq!(&first.marks, &again.marks);
+        prop_assert!(first.statistics == again.statistics);
+        for (one, other) in first.cycles.iter().zip(&again.cycles) {
+            prop_assert!(one.prediction == other.prediction && one.analytics == other.analytics);
+        }
+    }
+
+    #[test]
+    fn an_append_changes_the_row_before_it_and_no_other(drawn in drawn()) {
+        let before = derive(&history(&drawn[..drawn.len() - 1])).unwrap();
+        let after = derive(&history(&drawn)).unwrap();
+        let (ids_before, ids_after) = (ids(&before), ids(&after));
+        prop_assert_eq!(ids_before.as_slice(), &ids_after[..drawn.len() - 1]);
+        let unchanged = drawn.len().saturating_sub(2);
+        prop_assert_eq!(&before.marks[..unchanged], &after.marks[..unchanged]);
+        for (one, other) in before.marks.iter().zip(after.marks.iter()).skip(unchanged) {
+            prop_assert_ne!(one.fingerprint, other.fingerprint);
+        }
+    }
+
+    #[test]
+    fn only_the_newest_is_active_and_the_others_know_what_came(drawn in drawn()) {
+        let history = history(&drawn);
+        let derived = derive(&history).unwrap();
+        for (index, prediction) in predictions(&derived).into_iter().enumerate() {
+            let next = history.cycles.get(index + 1).map(|next| next.start_date);
+            prop_assert_eq!(prediction.actual_start_date, next);
+            prop_assert_eq!(prediction.is_active, next.is_none());
+        }
+    }
+
+    #[test]
+    fn an_edit_gives_new_ids_from_its_cycle_on(drawn in drawn(), at in any::<prop::sample::Index>()) {
+        let before = derive(&history(&drawn)).unwrap();
+        let at = at.index(drawn.len());
+        let mut edited = history(&drawn);
+        edited.cycles[at].input_version = Version::new(41);
+        edited.cycles[at].end_date = Some(edited.cycles[at].start_date);
+        let (before, after) = (ids(&before), ids(&derive(&edited).unwrap()));
+        prop_assert_eq!(&before[..at], &after[..at]);
+        prop_assert!(before[at..].iter().zip(&after[at..]).all(|(one, other)| one != other));
+    }
+
+    #[test]
+    fn ids_are_distinct_and_fit_a_double(drawn in drawn()) {
+        let mut ids = ids(&derive(&history(&drawn)).unwrap());
+        prop_assert!(ids.iter().all(|id| (1..1 << 53).contains(id)));
+        ids.sort_unstable();
+        ids.dedup();
+        prop_assert_eq!(ids.len(), drawn.len());
+    }
+
+    #[test]
+    fn a_prediction_was_made_when_its_input_last_changed(drawn in drawn()) {
+        let history = history(&drawn);
+        let derived = derive(&history).unwrap();
+        for (index, prediction) in predictions(&derived).into_iter().enumerate() {
+            let inputs = history.cycles[..=index].iter().map(|cycle| cycle.input_changed_at);
+            prop_assert_eq!(Some(prediction.created_at), inputs.max());
+        }
+    }
+
+    /// In floating point and from the start for each row, as one would on paper.
+    #[test]
+    fn running_statistics_match_an_independent_computation(drawn in drawn()) {
+        let derived = derive(&history(&drawn)).unwrap();
+        let lengths: Vec<f64> = drawn[..drawn.len() - 1].iter().map(|d| f64::from(d.0)).collect();
+        for (index, row) in derived.cycles.iter().map(|cycle| &cycle.analytics).enumerate() {
+            let known = &lengths[..lengths.len().min(index + 1)];
+            let count = f64::from(u32::try_from(known.len()).unwrap());
+            let mean = known.iter().sum::<f64>() / count;
+            let variance = known.iter().map(|days| (days - mean).powi(2)).sum::<f64>() / count;
+            let close = |said: Option<f64>, expected: f64| match said {
+                Some(said) => (said - expected).abs() < 1e-6,
+                None => known.is_empty(),
+            };
+            prop_assert!(close(row.average_cycle_length, mean));
+            prop_assert!(close(row.cycle_variance, variance));
+            let length = lengths.get(index).copied();
+            prop_assert_eq!(row.cycle_length.map(f64::from), length);
+            prop_assert_eq!(row.is_regular.is_some(), length.is_some());
+        }
+        let mean = lengths.iter().sum::<f64>() / f64::from(u32::try_from(lengths.len()).unwrap());
+        let said = derived.statistics.average_cycle_length;
+        prop_assert!(said.map_or(lengths.is_empty(), |said| (said - mean).abs() <= 0.05 + 1e-9));
+    }
+}
+
+const GOLDEN_ID: i64 = 204_047_636_412_215;
+
+/// Computed by another program from the definition: nobody may change it unknowingly, for then
+/// every reminder would be sent again.
+#[test]
+fn a_prediction_id_is_what_it_always_was() {
+    let start = NaiveDate::from_ymd_opt(2026, 1, 1).unwrap();
+    let cycles = vec![cycle(42, start, None, 3)];
+    let history = History { user_id: UserId::new(7), version: Version::new(9), cycles };
+    assert_eq!(ids(&derive(&history).unwrap()), [GOLDEN_ID]);
+    let other = History { user_id: UserId::new(8), ..history };
+    assert_ne!(ids(&derive(&other).unwrap()), [GOLDEN_ID]);
+}
+
+#[test]
+fn notes_say_what_the_date_rests_on_and_what_the_confidence_means() {
+    let derived = derive(&history(&[(28, None, 1), (30, None, 2), (29, None, 3)])).unwrap();
+    let notes: Vec<&str> =
+        predictions(&derived).iter().filter_map(|said| said.notes.as_deref()).collect();
+    assert!(notes[0].starts_with("No cycle length is known yet, so 28 days are assumed."));
+    assert!(notes[1].starts_with("From the one cycle length that is known."));
+    assert!(notes[2].starts_with("From the average of the last 2 cycle lengths."));
+    assert!(notes.iter().all(|text| text.contains(" % were within 2 days of the start.")));
+}
+
+#[test]
+fn no_cycles_derive_to_nothing() {
+    let derived = derive(&history(&[])).unwrap();
+    assert!(derived.cycles.is_empty() && derived.marks.is_empty());
+    assert_eq!(derived.statistics.total_cycles_tracked, 0);
+}
+
+#[test]
+fn cycles_out_of_order_are_refused() {
+    let mut history = history(&[(28, None, 1), (28, None, 2)]);
+    history.cycles.reverse();
+    assert!(matches!(derive(&history), Err(DeriveError::NoHistory(_))));
+}

@@ -1,0 +1,327 @@
+//! Cycles, as their owner sees them and as writes change them.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use contracts::{
+    CycleId, SymptomId, UserId,
+    cycles::{Cycle, Symptom},
+    page::{Page, PageRequest},
+};
+use sqlx::{PgConnection, PgExecutor};
+
+use crate::{timeline, writes::Stamp};
+
+/// Which cycles of a user.
+#[derive(Default)]
+pub(crate) struct CycleFilter {
+    /// Only this one.
+    pub(crate) only: Option<CycleId>,
+    /// Only starts on or after this day.
+    pub(crate) from: Option<NaiveDate>,
+    /// Only starts on or before this day.
+    pub(crate) to: Option<NaiveDate>,
+}
+
+/// The dates of one cycle and the start of the next one.
+pub(crate) struct CycleDates {
+    pub(crate) start_date: NaiveDate,
+    pub(crate) end_date: Option<NaiveDate>,
+    pub(crate) next_start: Option<NaiveDate>,
+}
+
+/// A cycle that was inserted.
+pub(crate) struct InsertedCycle {
+    pub(crate) id: CycleId,
+    /// Whether it stands before another one, so that it has a length.
+    pub(crate) has_next: bool,
+}
+
+/// A page of cycles with their symptoms, newest start first: one statement, so that cycles and
+/// symptoms are of one state.
+pub(crate) async fn cycle_page(
+    executor: impl PgExecutor<'_>,
+    user_id: UserId,
+    filter: CycleFilter,
+    page: PageRequest,
+) -> Result<Page<Cycle>, sqlx::Error> {
+    let CycleFilter { only, from, to } = filter;
+    // `total` and `median` have one row each, so the page may be empty and the total still there.
+    let rows = sqlx::query_as!(
+        CycleRow,
+        r#"WITH timeline AS (
+               SELECT id, start_date, end_date, created_at, updated_at,
+                      lead(start_date) OVER (ORDER BY start_date) AS next_start
+               FROM cycle WHERE user_id = $1
+           ), matching AS (
+               SELECT * FROM timeline
+               WHERE ($2::bigint IS NULL OR id = $2)
+                 AND ($3::date IS NULL OR start_date >= $3)
+                 AND ($4::date IS NULL OR start_date <= $4)
+           ), page AS (
+               SELECT * FROM matching ORDER BY start_date DESC LIMIT $5 OFFSET $6
+           ), usual AS (
+               SELECT CASE WHEN count(*) >= 2 THEN
+                          percentile_cont(0.5) WITHIN GROUP (ORDER BY next_start - start_date)
+                      END AS median
+               FROM timeline WHERE next_start IS NOT NULL
+           )
+           SELECT counted.total AS "total!", usual.median AS "median?",
+                  page.id AS "id?", page.start_date AS "start_date?", page.end_date AS "end_date?",
+                  page.next_start AS "next_start?", page.created_at AS "created_at?",
+                  page.updated_at AS "updated_at?",
+                  symptom.id AS "symptom_id?", symptom.date AS "date?",
+                  symptom.symptom_type AS "symptom_type?", symptom.value AS "value?",
+                  symptom.severity AS "severity?", symptom.notes AS "notes?",
+                  symptom.created_at AS "symptom_created_at?"
+           FROM (SELECT count(*) AS total FROM matching) counted
+           CROSS JOIN usual
+           LEFT JOIN page ON true
+           LEFT JOIN symptom ON symptom.user_id = $1 AND symptom.cycle_id = page.id
+           ORDER BY page.start_date DESC, symptom.date DESC, symptom.id DESC"#,
+        user_id.get(),
+        only.map(CycleId::get),
+        from,
+        to,
+        page.limit,
+        page.offset,
+    )
+    .fetch_all(executor)
+    .await?;
+
+    let total = rows.first().map_or(0, |row| row.total);
+    let mut cycles: Vec<Cycle> = Vec::new();
+    for row in rows {
+        let Some((cycle, symptom)) = row.into_parts(user_id) else { continue };
+        if cycles.last().is_none_or(|last| last.id != cycle.id) {
+            cycles.push(cycle);
+        }
+        if let (Some(last), Some(symptom)) = (cycles.last_mut(), symptom) {
+            last.symptoms.push(symptom);
+        }
+    }
+    Ok(Page { rows: cycles, total })
+}
+
+/// One cycle, exactly as the list shows it.
+pub(crate) async fn cycle_get(
+    executor: impl PgExecutor<'_>,
+    user_id: UserId,
+    cycle_id: CycleId,
+) -> Result<Option<Cycle>, sqlx::Error> {
+    let filter = CycleFilter { only: Some(cycle_id), from: None, to: None };
+    let one = PageRequest { limit: 1, offset: 0 };
+    let page = cycle_page(executor, user_id, filter, one).await?;
+    Ok(page.rows.into_iter().next())
+}
+
+/// The dates of one cycle.
+pub(crate) async fn cycle_dates(
+    executor: impl PgExecutor<'_>,
+    user_id: UserId,
+    cycle_id: CycleId,
+) -> Result<Option<CycleDates>, sqlx::Error> {
+    sqlx::query_as!(
+        CycleDates,
+        r#"SELECT start_date, end_date,
+                  (SELECT min(later.start_date) FROM cycle later
+                   WHERE later.user_id = $1 AND later.start_date > cycle.start_date) AS next_start
+           FROM cycle WHERE user_id = $1 AND id = $2"#,
+        user_id.get(),
+        cycle_id.get(),
+    )
+    .fetch_optional(executor)
+    .await
+}
+
+/// Another cycle of the user whose period shares a day with this one.
+pub(crate) async fn cycle_overlapping(
+    executor: impl PgExecutor<'_>,
+    user_id: UserId,
+    (start, end): (NaiveDate, Option<NaiveDate>),
+    except: Option<CycleId>,
+) -> Result<Option<CycleId>, sqlx::Error> {
+    let other = sqlx::query_scalar!(
+        r#"SELECT id FROM cycle
+           WHERE user_id = $1
+             AND daterange(start_date, coalesce(end_date, start_date), '[]')
+                 && daterange($2::date, coalesce($3::date, $2::date), '[]')
+             AND ($4::bigint IS NULL OR id <> $4)
+           ORDER BY start_date LIMIT 1"#,
+        user_id.get(),
+        start,
+        end,
+        except.map(CycleId::get),
+    )
+    .fetch_optional(executor)
+    .await?;
+    Ok(other.map(CycleId::new))
+}
+
+/// Inserts a cycle and marks the one after it. None if its period overlaps another one: that is
+/// no error here, so the transaction can still say which.
+pub(crate) async fn cycle_insert(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    (start, end): (NaiveDate, Option<NaiveDate>),
+    stamp: Stamp,
+) -> Result<Option<InsertedCycle>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"WITH next AS (
+               SELECT id FROM cycle WHERE user_id = $1 AND start_date > $2
+               ORDER BY start_date LIMIT 1
+           ), inserted AS (
+               INSERT INTO cycle (user_id, start_date, end_date, input_version, input_changed_at,
+                                  created_at, updated_at)
+               VALUES ($1, $2, $3, $4, $5, $5, $5)
+               ON CONFLICT DO NOTHING RETURNING id
+           ), marked AS (
+               UPDATE cycle SET input_version = $4, input_changed_at = $5
+               FROM next, inserted WHERE cycle.user_id = $1 AND cycle.id = next.id
+           )
+           SELECT inserted.id, EXISTS (SELECT FROM next) AS "has_next!" FROM inserted"#,
+        user_id.get(),
+        start,
+        end,
+        stamp.version.get(),
+        stamp.at,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| InsertedCycle { id: CycleId::new(row.id), has_next: row.has_next }))
+}
+
+/// Gives a cycle its dates. Its input version changes only if they do.
+pub(crate) async fn cycle_update(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    cycle_id: CycleId,
+    (start, end): (NaiveDate, Option<NaiveDate>),
+    stamp: Stamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"UPDATE cycle SET
+               start_date = $3, end_date = $4, updated_at = $6,
+               input_version = CASE WHEN (start_date, end_date) IS DISTINCT FROM ($3, $4)
+                                    THEN $5 ELSE input_version END,
+               input_changed_at = CASE WHEN (start_date, end_date) IS DISTINCT FROM ($3, $4)
+                                       THEN $6 ELSE input_changed_at END
+           WHERE user_id = $1 AND id = $2"#,
+        user_id.get(),
+        cycle_id.get(),
+        start,
+        end,
+        stamp.version.get(),
+        stamp.at,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Marks the first cycle after each of these days: the start before it has changed.
+pub(crate) async fn cycle_mark_after(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    days: &[NaiveDate],
+    stamp: Stamp,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"UPDATE cycle SET input_version = $3, input_changed_at = $4
+           WHERE user_id = $1 AND start_date IN (
+               SELECT (SELECT min(later.start_date) FROM cycle later
+                       WHERE later.user_id = $1 AND later.start_date > days.day)
+               FROM unnest($2::date[]) AS days(day))"#,
+        user_id.get(),
+        days,
+        stamp.version.get(),
+        stamp.at,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Deletes a cycle and its symptoms. Returns its start; none if there was no such cycle.
+pub(crate) async fn cycle_delete(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    cycle_id: CycleId,
+) -> Result<Option<NaiveDate>, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"WITH symptoms AS (DELETE FROM symptom WHERE user_id = $1 AND cycle_id = $2)
+           DELETE FROM cycle WHERE user_id = $1 AND id = $2 RETURNING start_date"#,
+        user_id.get(),
+        cycle_id.get(),
+    )
+    .fetch_optional(connection)
+    .await
+}
+
+/// A cycle of the page beside one of its symptoms.
+struct CycleRow {
+    total: i64,
+    median: Option<f64>,
+    id: Option<i64>,
+    start_date: Option<NaiveDate>,
+    end_date: Option<NaiveDate>,
+    next_start: Option<NaiveDate>,
+    created_at: Option<DateTime<Utc>>,
+    updated_at: Option<DateTime<Utc>>,
+    symptom_id: Option<i64>,
+    date: Option<NaiveDate>,
+    symptom_type: Option<String>,
+    value: Option<String>,
+    severity: Option<i16>,
+    notes: Option<String>,
+    symptom_created_at: Option<DateTime<Utc>>,
+}
+
+impl CycleRow {
+    /// The cycle, still without symptoms, and the symptom; none in the one row of an empty page.
+    fn into_parts(self, user_id: UserId) -> Option<(Cycle, Option<Symptom>)> {
+        let Self {
+            total: _,
+            median,
+            id,
+            start_date,
+            end_date,
+            next_start,
+            created_at,
+            updated_at,
+            symptom_id,
+            date,
+            symptom_type,
+            value,
+            severity,
+            notes,
+            symptom_created_at,
+        } = self;
+        let (cycle_id, start_date) = (CycleId::new(id?), start_date?);
+        let cycle_length = timeline::cycle_length(start_date, next_start);
+        let cycle = Cycle {
+            id: cycle_id,
+            user_id,
+            start_date,
+            end_date,
+            cycle_length,
+            period_length: timeline::period_length(start_date, end_date),
+            marks: timeline::marks(cycle_length, median),
+            created_at: created_at?,
+            updated_at: updated_at?,
+            symptoms: Vec::new(),
+        };
+        let symptom = || {
+            Some(Symptom {
+                id: SymptomId::new(symptom_id?),
+                cycle_id,
+                user_id,
+                date: date?,
+                symptom_type: symptom_type?,
+                value: value?,
+                severity,
+                notes,
+                created_at: symptom_created_at?,
+            })
+        };
+        Some((cycle, symptom()))
+    }
+}

@@ -1,0 +1,75 @@
+//! What follows from the dates of a user's cycles. Nothing here is stored: it is derived at every
+//! read from the whole timeline, so no write can leave a neighbour's number behind.
+
+use chrono::NaiveDate;
+use contracts::cycles::CycleMark;
+
+/// A cycle shorter than this many days is marked.
+const UNUSUALLY_SHORT_DAYS: i32 = 15;
+/// A cycle longer than this many days is marked.
+const MISSED_LOG_DAYS: i32 = 60;
+/// A cycle longer than this many times the user's median is marked.
+const MISSED_LOG_MEDIANS: f64 = 1.75;
+
+/// Days from a start to the next one; none for the newest cycle.
+pub(crate) fn cycle_length(start: NaiveDate, next_start: Option<NaiveDate>) -> Option<i32> {
+    next_start.and_then(|next| days_between(start, next))
+}
+
+/// Inclusive days of bleeding; none without an end.
+pub(crate) fn period_length(start: NaiveDate, end: Option<NaiveDate>) -> Option<i32> {
+    end.and_then(|end| days_between(start, end)).map(|days| days + 1)
+}
+
+/// What is odd about a length. `median` is that of all the user's known lengths, this one
+/// included, and none while fewer than two are known: one length is no habit.
+pub(crate) fn marks(cycle_length: Option<i32>, median: Option<f64>) -> Vec<CycleMark> {
+    let Some(length) = cycle_length else { return Vec::new() };
+    let is_far_above_usual =
+        median.is_some_and(|median| f64::from(length) > MISSED_LOG_MEDIANS * median);
+    let mut marks = Vec::new();
+    if length < UNUSUALLY_SHORT_DAYS {
+        marks.push(CycleMark::UnusuallyShort);
+    }
+    if length > MISSED_LOG_DAYS || is_far_above_usual {
+        marks.push(CycleMark::PossibleMissedLog);
+    }
+    marks
+}
+
+/// Days fit into 32 bits: the database's dates lie between 1900 and 9999.
+fn days_between(from: NaiveDate, to: NaiveDate) -> Option<i32> {
+    i32::try_from((to - from).num_days()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn day(text: &str) -> NaiveDate {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn lengths_count_days_over_a_leap_day() {
+        let start = day("2024-02-15");
+        assert_eq!(cycle_length(start, Some(day("2024-03-14"))), Some(28));
+        assert_eq!(cycle_length(start, None), None);
+        assert_eq!(period_length(start, Some(start)), Some(1));
+        assert_eq!(period_length(start, Some(day("2024-02-20"))), Some(6));
+        assert_eq!(period_length(start, None), None);
+    }
+
+    #[test]
+    fn only_lengths_beyond_the_bounds_are_marked() {
+        assert_eq!(marks(None, Some(28.0)), []);
+        assert_eq!(marks(Some(15), None), []);
+        assert_eq!(marks(Some(14), None), [CycleMark::UnusuallyShort]);
+        assert_eq!(marks(Some(60), None), []);
+        assert_eq!(marks(Some(61), None), [CycleMark::PossibleMissedLog]);
+        assert_eq!(marks(Some(49), Some(28.0)), []);
+        assert_eq!(marks(Some(50), Some(28.0)), [CycleMark::PossibleMissedLog]);
+        let both = [CycleMark::UnusuallyShort, CycleMark::PossibleMissedLog];
+        assert_eq!(marks(Some(14), Some(7.5)), both);
+    }
+}

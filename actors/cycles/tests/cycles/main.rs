@@ -1,0 +1,16 @@
+//! The cycles group as its askers see it: supervised actors over a real database.
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test ends at what it did not expect"
+)]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod arithmetic;
+mod concurrency;
+mod cycles;
+mod harness;
+mod lifecycle;
+mod symptoms;

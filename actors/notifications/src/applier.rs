@@ -1,0 +1,71 @@
+//! The way of a pulled snapshot to the group-commit writers. Group commit takes only what was
+//! admitted to an actor, and the group's own mailbox has no such request: this one is private.
+
+use std::sync::Arc;
+
+use actor_runtime::{admission::AdmissionLimits, group_commit::GroupCommit, mailroom::Letter};
+use contracts::{ReplyPort, Request, analytics::ActivePrediction};
+use ractor::{Actor, ActorProcessingErr, ActorRef};
+
+use crate::{FAULT_POINTS, service::Service, writes::ApplySnapshot};
+
+/// What the consumer (256) and a sweep (64) may have in flight, with room to spare.
+pub(crate) const ADMISSION: AdmissionLimits =
+    AdmissionLimits { in_flight_max: 512, in_flight_per_user_max: 8 };
+
+/// Bring a user's reminders up to a snapshot of their prediction.
+#[derive(Clone)]
+pub(crate) struct Apply(pub(crate) ActivePrediction);
+
+/// What the applier answers.
+pub(crate) enum ApplierMailbox {
+    /// Answers [`Apply`], after the commit.
+    Apply(Apply, ReplyPort<()>),
+}
+
+impl Request for Apply {
+    type Reply = ();
+    type Mailbox = ApplierMailbox;
+    const OP: &'static str = "apply";
+
+    fn into_message(self, reply: ReplyPort<()>) -> ApplierMailbox {
+        ApplierMailbox::Apply(self, reply)
+    }
+}
+
+/// Hands snapshots to its writers.
+pub(crate) struct Applier;
+
+/// What an incarnation of the applier works with.
+pub(crate) struct State {
+    service: Arc<Service>,
+    writers: GroupCommit<ApplySnapshot>,
+}
+
+impl Actor for Applier {
+    type Msg = Letter<ApplierMailbox>;
+    type State = State;
+    type Arguments = Arc<Service>;
+
+    async fn pre_start(
+        &self,
+        myself: ActorRef<Self::Msg>,
+        service: Arc<Service>,
+    ) -> Result<State, ActorProcessingErr> {
+        let after_commit = service.after_commit();
+        let writers = GroupCommit::start(FAULT_POINTS, service.pool(), &after_commit, &myself);
+        Ok(State { service, writers })
+    }
+
+    async fn handle(
+        &self,
+        _myself: ActorRef<Self::Msg>,
+        letter: Self::Msg,
+        state: &mut State,
+    ) -> Result<(), ActorProcessingErr> {
+        let Some((message, ticket)) = letter.open()? else { return Ok(()) };
+        let ApplierMailbox::Apply(Apply(snapshot), reply) = message;
+        state.writers.submit(ticket, state.service.apply_snapshot(snapshot), reply);
+        Ok(())
+    }
+}

@@ -1,0 +1,8 @@
+//! The notifications group over a real Postgres: reminders, and the preferences that they follow.
+
+// Every function here is a test or helps one: clippy lets them unwrap.
+#![cfg(test)]
+
+mod preferences;
+mod reminders;
+mod support;

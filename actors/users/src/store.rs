@@ -1,0 +1,185 @@
+//! All SQL of the users domain.
+
+use chrono::{DateTime, NaiveDate, Utc};
+use contracts::{
+    Patch, UserId,
+    users::{Register, UpdateProfile, User},
+};
+use sqlx::{PgConnection, PgPool};
+
+use crate::{passwords::StoredHash, validate};
+
+/// The constraint that holds e-mail addresses apart.
+pub(crate) const EMAIL_UNIQUE: &str = "account_email_unique";
+/// The constraint that holds user names apart.
+pub(crate) const USERNAME_UNIQUE: &str = "account_username_unique";
+
+/// An account that is to be made.
+pub(crate) struct NewAccount<'a> {
+    pub(crate) request: &'a Register,
+    pub(crate) password_hash: StoredHash,
+    pub(crate) created_at: DateTime<Utc>,
+}
+
+/// An account and what proves that somebody is its owner.
+pub(crate) struct Credentials {
+    pub(crate) user: User,
+    pub(crate) password_hash: StoredHash,
+}
+
+struct AccountRow {
+    id: i64,
+    email: String,
+    username: String,
+    first_name: Option<String>,
+    last_name: Option<String>,
+    date_of_birth: Option<NaiveDate>,
+    is_active: bool,
+    created_at: DateTime<Utc>,
+}
+
+impl From<AccountRow> for User {
+    fn from(row: AccountRow) -> Self {
+        let AccountRow {
+            id,
+            email,
+            username,
+            first_name,
+            last_name,
+            date_of_birth,
+            is_active,
+            created_at,
+        } = row;
+        Self {
+            id: UserId::new(id),
+            email,
+            username,
+            first_name,
+            last_name,
+            date_of_birth,
+            created_at,
+            is_active,
+        }
+    }
+}
+
+/// Makes an account.
+pub(crate) async fn account_insert_in_txn(
+    connection: &mut PgConnection,
+    account: &NewAccount<'_>,
+) -> Result<UserId, sqlx::Error> {
+    let NewAccount { request, password_hash, created_at } = account;
+    let Register { email, username, password: _, first_name, last_name, date_of_birth } = request;
+    let id = sqlx::query_scalar!(
+        r#"INSERT INTO account (email, email_key, username, username_key, password_hash,
+                                first_name, last_name, date_of_birth, created_at, updated_at)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $9)
+           RETURNING id"#,
+        email,
+        validate::key_of(email),
+        username,
+        validate::key_of(username),
+        password_hash.as_str(),
+        first_name.as_deref(),
+        last_name.as_deref(),
+        *date_of_birth,
+        created_at,
+    )
+    .fetch_one(connection)
+    .await?;
+    Ok(UserId::new(id))
+}
+
+/// The account as its owner sees it.
+pub(crate) async fn account_read(
+    pool: &PgPool,
+    user_id: UserId,
+) -> Result<Option<User>, sqlx::Error> {
+    let row = sqlx::query_as!(
+        AccountRow,
+        r#"SELECT id, email, username, first_name, last_name, date_of_birth, is_active, created_at
+           FROM account WHERE id = $1"#,
+        user_id.get(),
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(User::from))
+}
+
+/// The account that has this e-mail address, however it is written.
+pub(crate) async fn credentials_find(
+    pool: &PgPool,
+    email: &str,
+) -> Result<Option<Credentials>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"SELECT id, email, username, password_hash, first_name, last_name, date_of_birth,
+                  is_active, created_at
+           FROM account WHERE email_key = $1"#,
+        validate::key_of(email),
+    )
+    .fetch_optional(pool)
+    .await?;
+    Ok(row.map(|row| Credentials {
+        user: User {
+            id: UserId::new(row.id),
+            email: row.email,
+            username: row.username,
+            first_name: row.first_name,
+            last_name: row.last_name,
+            date_of_birth: row.date_of_birth,
+            created_at: row.created_at,
+            is_active: row.is_active,
+        },
+        password_hash: StoredHash::new(row.password_hash),
+    }))
+}
+
+/// The hash of the account's password.
+pub(crate) async fn password_hash_read(
+    pool: &PgPool,
+    user_id: UserId,
+) -> Result<Option<StoredHash>, sqlx::Error> {
+    let hash =
+        sqlx::query_scalar!("SELECT password_hash FROM account WHERE id = $1", user_id.get())
+            .fetch_optional(pool)
+            .await?;
+    Ok(hash.map(StoredHash::new))
+}
+
+/// Changes what a profile update names, and returns the account after it.
+pub(crate) async fn profile_update_in_txn(
+    connection: &mut PgConnection,
+    update: &UpdateProfile,
+    updated_at: DateTime<Utc>,
+) -> Result<Option<User>, sqlx::Error> {
+    let UpdateProfile { user_id, first_name, last_name, date_of_birth } = update;
+    let row = sqlx::query_as!(
+        AccountRow,
+        r#"UPDATE account
+           SET first_name    = CASE WHEN $2 THEN first_name    ELSE $3 END,
+               last_name     = CASE WHEN $4 THEN last_name     ELSE $5 END,
+               date_of_birth = CASE WHEN $6 THEN date_of_birth ELSE $7 END,
+               updated_at    = $8
+           WHERE id = $1
+           RETURNING id, email, username, first_name, last_name, date_of_birth, is_active,
+                     created_at"#,
+        user_id.get(),
+        first_name.is_keep(),
+        set_value(first_name).map(String::as_str),
+        last_name.is_keep(),
+        set_value(last_name).map(String::as_str),
+        date_of_birth.is_keep(),
+        set_value(date_of_birth).copied(),
+        updated_at,
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(User::from))
+}
+
+fn set_value<T>(patch: &Patch<T>) -> Option<&T> {
+    match patch {
+        Patch::Set(value) => Some(value),
+        Patch::Keep | Patch::Clear => None,
+    }
+}

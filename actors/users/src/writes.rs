@@ -1,0 +1,115 @@
+//! What changes the users database, each in one transaction.
+
+use actor_runtime::{
+    database, faults,
+    group_commit::{FaultPoints, Write, WriteError},
+    idempotency::Fingerprint,
+};
+use chrono::{DateTime, Utc};
+use contracts::{
+    ErrorKind, Refusal, UserId,
+    users::{Register, UpdateProfile, User},
+};
+use serde::{Deserialize, Serialize};
+use sqlx::{PgConnection, PgPool};
+
+use crate::store::{self, EMAIL_UNIQUE, NewAccount, USERNAME_UNIQUE};
+
+/// The fault points of every write of this domain.
+pub(crate) const FAULT_POINTS: FaultPoints =
+    FaultPoints { before_commit: "users.before_commit", after_commit: "users.after_commit" };
+
+/// Whose idempotency keys those of registrations are: their sender is nobody yet.
+pub(crate) const NOBODY: UserId = UserId::new(0);
+
+/// What is kept as the first answer of a registration: what its request does not say already. So
+/// nothing about a person is kept where the erasure of an account would not find it.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Registered {
+    pub(crate) user_id: UserId,
+    pub(crate) created_at: DateTime<Utc>,
+}
+
+impl Registered {
+    /// The account as it was made by this request.
+    pub(crate) fn into_user(self, request: &Register) -> User {
+        let Self { user_id, created_at } = self;
+        let Register { email, username, password: _, first_name, last_name, date_of_birth } =
+            request.clone();
+        User {
+            id: user_id,
+            email,
+            username,
+            first_name,
+            last_name,
+            date_of_birth,
+            created_at,
+            is_active: true,
+        }
+    }
+}
+
+/// Makes an account in a transaction of its own: hashing bounds registrations to a few dozen per
+/// second, so there would be nobody to share a group commit with.
+pub(crate) async fn register(
+    pool: &PgPool,
+    account: &NewAccount<'_>,
+    fingerprint: Option<&Fingerprint>,
+) -> Result<Registered, WriteError> {
+    let mut transaction = database::begin(pool).await?;
+    let user_id = match store::account_insert_in_txn(&mut transaction, account).await {
+        Ok(user_id) => user_id,
+        Err(error) => return Err(taken(&error).map_or_else(|| error.into(), WriteError::from)),
+    };
+    let registered = Registered { user_id, created_at: account.created_at };
+    if let Some(fingerprint) = fingerprint {
+        fingerprint.keep_answer(&mut transaction, NOBODY, &registered).await?;
+    }
+    faults::point(FAULT_POINTS.before_commit);
+    transaction.commit().await.map_err(|error| {
+        tracing::error!(cause = %database::describe(&error), "a commit is in doubt");
+        Refusal::interrupted()
+    })?;
+    faults::point(FAULT_POINTS.after_commit);
+    Ok(registered)
+}
+
+/// The conflict behind a violated constraint, if that is what the error is.
+fn taken(error: &sqlx::Error) -> Option<Refusal> {
+    let (code, detail) = match database::violated_constraint(error)? {
+        EMAIL_UNIQUE => ("email-taken", "Another account has this e-mail address."),
+        USERNAME_UNIQUE => ("username-taken", "Another account has this user name."),
+        _ => return None,
+    };
+    Some(Refusal::new(ErrorKind::Conflict, code, detail))
+}
+
+/// A change of one's own profile.
+pub(crate) struct ProfileWrite {
+    pub(crate) update: UpdateProfile,
+    pub(crate) fingerprint: Option<Fingerprint>,
+    pub(crate) updated_at: DateTime<Utc>,
+}
+
+impl Write for ProfileWrite {
+    type Answer = User;
+
+    fn user_id(&self) -> UserId {
+        self.update.user_id
+    }
+
+    async fn apply_in_txn(&self, connection: &mut PgConnection) -> Result<User, WriteError> {
+        let user_id = self.update.user_id;
+        if let Some(fingerprint) = &self.fingerprint
+            && let Some(first) = fingerprint.first_answer(connection, user_id).await?
+        {
+            return Ok(first);
+        }
+        let updated = store::profile_update_in_txn(connection, &self.update, self.updated_at);
+        let user = updated.await?.ok_or_else(Refusal::not_found)?;
+        if let Some(fingerprint) = &self.fingerprint {
+            fingerprint.keep_answer(connection, user_id, &user).await?;
+        }
+        Ok(user)
+    }
+}
