@@ -1,0 +1,199 @@
+//! The API as one endpoint over the groups' handles.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use contracts::{
+    Handle, analytics::AnalyticsMailbox, cycles::CyclesMailbox,
+    notifications::NotificationsMailbox, users::UsersMailbox,
+};
+use poem::{
+    Endpoint, EndpointExt, Response, Route, endpoint::BoxEndpoint, endpoint::make_sync, get,
+    http::header,
+};
+use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService, registry::Registry};
+
+use crate::{
+    analytics::AnalyticsApi,
+    context::Shared,
+    cycles::CyclesApi,
+    document::{openapi_document, openapi_json, openapi_yaml},
+    edge::Edge,
+    gateway::GatewayApi,
+    headers::{CrossOrigin, PAGE_POLICY},
+    insights::InsightsApi,
+    notifications::NotificationsApi,
+    predictions::PredictionsApi,
+    preferences::PreferencesApi,
+    routes::Routes,
+    schema::Schemas,
+    symptoms::SymptomsApi,
+    tokens::Verifier,
+    users::UsersApi,
+};
+
+/// What the document says of the whole.
+const DESCRIPTION: &str = "Menstrual cycle tracking: log cycles and symptoms, read statistics, \
+    predictions and reminders.\n\nDates are civil dates `YYYY-MM-DD`; instants are RFC 3339 in \
+    UTC; ids are positive 64-bit integers. Every error is a problem document (RFC 9457). Each \
+    write to a user's cycles answers the user's new `version`, which a later read takes as \
+    `min_version` to be sure to see its effect. `X-Request-Id` (1 to 64 characters of `A-Z a-z \
+    0-9 . _ -`) and `traceparent` are taken from the client or made.\n\nFertile days and \
+    ovulation are estimates for information, no contraception and no medical advice.";
+
+/// The handles of all groups, whether they run in this process or in another.
+#[derive(Clone)]
+pub struct Groups {
+    /// Accounts, sign-in, profile.
+    pub users: Handle<UsersMailbox>,
+    /// Cycles and symptoms.
+    pub cycles: Handle<CyclesMailbox>,
+    /// Statistics and predictions.
+    pub analytics: Handle<AnalyticsMailbox>,
+    /// Preferences and reminders.
+    pub notifications: Handle<NotificationsMailbox>,
+}
+
+/// Which routes this process serves.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
+pub struct Mounted {
+    /// `/health` over all groups.
+    pub gateway: bool,
+    /// `/api/users`.
+    pub users: bool,
+    /// `/api/cycles`.
+    pub cycles: bool,
+    /// `/api/analytics`.
+    pub analytics: bool,
+    /// `/api/notifications`.
+    pub notifications: bool,
+}
+
+impl Default for Mounted {
+    fn default() -> Self {
+        Self { gateway: true, users: true, cycles: true, analytics: true, notifications: true }
+    }
+}
+
+impl Mounted {
+    /// Whether a route template is served.
+    pub(crate) fn serves(self, template: &str) -> bool {
+        let Self { gateway, users, cycles, analytics, notifications } = self;
+        let mut parts = template.trim_start_matches('/').split('/');
+        match (parts.next(), parts.next()) {
+            (Some("api"), Some("users")) => users,
+            (Some("api"), Some("cycles")) => cycles,
+            (Some("api"), Some("analytics")) => analytics,
+            (Some("api"), Some("notifications")) => notifications,
+            (Some(".well-known"), _) => users || gateway,
+            (Some("health"), _) => gateway,
+            _ => true,
+        }
+    }
+}
+
+/// What a process may choose about its API.
+#[derive(Clone, Debug)]
+pub struct ApiOptions {
+    /// Which routes it serves.
+    pub mounted: Mounted,
+    /// How long a request may take in all.
+    pub request_timeout: Duration,
+    /// Origins whose scripts may read answers; none means no cross-origin access at all.
+    pub allowed_origins: Vec<String>,
+}
+
+impl Default for ApiOptions {
+    fn default() -> Self {
+        Self {
+            mounted: Mounted::default(),
+            request_timeout: Duration::from_secs(5),
+            allowed_origins: Vec::new(),
+        }
+    }
+}
+
+/// The API as one endpoint.
+pub fn app(groups: Groups, options: ApiOptions) -> BoxEndpoint<'static, Response> {
+    let ApiOptions { mounted, request_timeout, allowed_origins } = options;
+    let service = service(&groups);
+    let document = openapi_document();
+    // The page has its document inlined: poem-openapi's own is replaced with the complete one.
+    let page = service.swagger_ui_html().replacen(&service.spec(), &inline_json(&document), 1);
+    let routes = Routes::new(&document);
+    let inner = Route::new()
+        .at("/openapi.json", get(fixed("application/json", openapi_json())))
+        .at("/openapi.yaml", get(fixed("application/yaml", openapi_yaml())))
+        .at("/swagger", get(swagger(page)))
+        .nest("/", service)
+        .map_to_response();
+    let shared =
+        Shared { verifier: Arc::new(Verifier::new(groups.users)), schemas: Arc::new(schemas()) };
+    let cross_origin = CrossOrigin::new(allowed_origins);
+    Edge { inner, routes, mounted, shared, request_timeout, cross_origin }.boxed()
+}
+
+/// All operations.
+pub(crate) type Operations = (
+    GatewayApi,
+    UsersApi,
+    CyclesApi,
+    SymptomsApi,
+    PredictionsApi,
+    InsightsApi,
+    AnalyticsApi,
+    PreferencesApi,
+    NotificationsApi,
+);
+
+/// All operations over these groups.
+pub(crate) fn service(groups: &Groups) -> OpenApiService<Operations, ()> {
+    let Groups { users, cycles, analytics, notifications } = groups.clone();
+    let operations = (
+        GatewayApi { groups: groups.clone() },
+        UsersApi { users },
+        CyclesApi { cycles: cycles.clone() },
+        SymptomsApi { cycles },
+        PredictionsApi { analytics: analytics.clone() },
+        InsightsApi { analytics: analytics.clone() },
+        AnalyticsApi { analytics },
+        PreferencesApi { notifications: notifications.clone() },
+        NotificationsApi { notifications },
+    );
+    OpenApiService::new(operations, "Lunation", env!("CARGO_PKG_VERSION"))
+        .description(DESCRIPTION)
+        .contact(ContactObject::new().url(env!("CARGO_PKG_REPOSITORY")))
+        .license(LicenseObject::new(env!("CARGO_PKG_LICENSE")))
+        .server("/")
+}
+
+/// The schemas of all operations: what bodies and parameters are checked against.
+fn schemas() -> Schemas {
+    let mut registry = Registry::new();
+    <Operations as OpenApi>::register(&mut registry);
+    Schemas::new(registry.schemas)
+}
+
+/// A document that never changes while the process runs.
+fn fixed(content_type: &'static str, body: String) -> impl Endpoint<Output = Response> {
+    let body = Bytes::from(body);
+    make_sync(move |_| Response::builder().content_type(content_type).body(body.clone()))
+}
+
+/// The Swagger page: one file with everything in it, an asset that may be cached.
+fn swagger(page: String) -> impl Endpoint<Output = Response> {
+    let page = Bytes::from(page);
+    make_sync(move |_| {
+        Response::builder()
+            .content_type("text/html; charset=utf-8")
+            .header(header::CACHE_CONTROL, "private, max-age=300")
+            .header(header::CONTENT_SECURITY_POLICY, PAGE_POLICY)
+            .body(page.clone())
+    })
+}
+
+/// JSON that may stand inside a script element: no `<` can end it.
+fn inline_json(document: &serde_json::Value) -> String {
+    document.to_string().replace('<', "\\u003c")
+}

@@ -1,0 +1,92 @@
+//! Request bodies: JSON of a bounded size that is as its schema says.
+
+use contracts::{Patch, Refusal, limits};
+use poem::{Request, RequestBody, error::ReadBodyError, http::header};
+use poem_openapi::{
+    ApiExtractor, ApiExtractorType, ExtractParamOptions,
+    registry::{MetaMediaType, MetaRequest, Registry},
+    types::{MaybeUndefined, ParseFromJSON},
+};
+
+use crate::{
+    context::Context,
+    error::Problem,
+    json,
+    scalar::{Rule, Scalar},
+};
+
+/// A JSON body.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Body<T> {
+    const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+
+    fn request_meta() -> Option<MetaRequest> {
+        let json = MetaMediaType { content_type: "application/json", schema: T::schema_ref() };
+        Some(MetaRequest { description: None, content: vec![json], required: true })
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        if !is_plain_json(request) {
+            return Err(Problem::unsupported_media_type().into());
+        }
+        let bytes = read(request, body).await?;
+        let mut value = json::parse(bytes.as_ref()).map_err(Problem::malformed_body)?;
+        let schemas = Context::of(request)?.schemas();
+        schemas.check(&T::schema_ref(), "", &mut value).map_err(Problem::invalid)?;
+        let parsed = T::parse_from_json(Some(value));
+        // What the schema lets through, the type takes; if not, the two were written apart.
+        Ok(Self(parsed.map_err(|_| {
+            tracing::error!(body = %T::name(), "a schema let through what its type refuses");
+            Problem::from(Refusal::internal())
+        })?))
+    }
+}
+
+/// What a partial update says about one member.
+pub(crate) fn patch<R: Rule>(member: MaybeUndefined<Scalar<R>>) -> Patch<R::Value> {
+    match member {
+        MaybeUndefined::Undefined => Patch::Keep,
+        MaybeUndefined::Null => Patch::Clear,
+        MaybeUndefined::Value(Scalar(value)) => Patch::Set(value),
+    }
+}
+
+/// Whether the body is announced as JSON in UTF-8, and not compressed.
+fn is_plain_json(request: &Request) -> bool {
+    let compressed = request.headers().contains_key(header::CONTENT_ENCODING);
+    let content_type = request.content_type().unwrap_or_default();
+    let mut parts = content_type.split(';').map(str::trim);
+    let is_json = parts.next().is_some_and(|kind| kind.eq_ignore_ascii_case("application/json"));
+    let is_utf8 = parts.filter_map(|parameter| parameter.split_once('=')).all(|(name, value)| {
+        !name.trim().eq_ignore_ascii_case("charset")
+            || value.trim().trim_matches('"').eq_ignore_ascii_case("utf-8")
+    });
+    is_json && is_utf8 && !compressed
+}
+
+/// Reads the body up to its limit, whether its length was announced or not.
+async fn read(
+    request: &Request,
+    body: &mut RequestBody,
+) -> Result<impl AsRef<[u8]> + use<>, Problem> {
+    let announced = request.header(header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
+    if announced.is_some_and(|length: u64| length > limits::BODY_BYTES_MAX as u64) {
+        return Err(Problem::body_too_large());
+    }
+    let body = body.take().map_err(|_| Problem::from(Refusal::internal()))?;
+    body.into_bytes_limit(limits::BODY_BYTES_MAX).await.map_err(|error| match error {
+        ReadBodyError::PayloadTooLarge => Problem::body_too_large(),
+        _ => Problem::malformed_body("The body broke off."),
+    })
+}

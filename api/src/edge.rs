@@ -1,0 +1,155 @@
+//! Where every request comes in and every answer goes out: id, span, time limit, panic, problem
+//! document, headers, one log line.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use contracts::Refusal;
+use futures::FutureExt;
+use poem::{
+    Endpoint, Request, Response,
+    http::{HeaderValue, Method, StatusCode, header},
+};
+use tokio::time;
+use tracing::Instrument;
+
+use crate::{
+    app::Mounted,
+    context::{Context, REQUEST_ID, Shared},
+    error::Problem,
+    headers::{self, CrossOrigin},
+    routes::{Route, Routes},
+};
+
+/// The name of a path that is none of ours, in logs and metrics.
+const UNMATCHED: &str = "unmatched";
+
+/// The outermost endpoint. It answers always, and an error never leaves it.
+pub(crate) struct Edge<E> {
+    /// What answers.
+    pub(crate) inner: E,
+    /// Which paths there are.
+    pub(crate) routes: Routes,
+    /// Which of them are served here.
+    pub(crate) mounted: Mounted,
+    /// What all requests share.
+    pub(crate) shared: Shared,
+    /// How long a request may take in all.
+    pub(crate) request_timeout: Duration,
+    /// Who may read answers from another origin.
+    pub(crate) cross_origin: CrossOrigin,
+}
+
+impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
+    type Output = Response;
+
+    async fn call(&self, mut request: Request) -> poem::Result<Response> {
+        let started = Instant::now();
+        let context = Context::arriving(&request, self.request_timeout, self.shared.clone());
+        let route = self.route(&request);
+        let origin = self.cross_origin.origin_of(&request);
+        let method = method_name(request.method());
+        let template = route.map_or_else(|| Arc::from(UNMATCHED), |r| Arc::clone(&r.template));
+        // At level error, so that no filter ever takes the request's id from the lines below it.
+        let span = tracing::error_span!(
+            "request",
+            request_id = %context.request_id(),
+            method,
+            route = &*template,
+        );
+        request.set_data(context.clone());
+        let answer = self.answer(request, route, origin.as_ref(), &context);
+        let mut response = answer.instrument(span.clone()).await;
+        headers::add_defaults(response.headers_mut());
+        self.cross_origin.allow(origin, response.headers_mut());
+        if let Ok(value) = HeaderValue::from_str(context.request_id().as_str()) {
+            response.headers_mut().insert(REQUEST_ID, value);
+        }
+        span.in_scope(|| record(method, template, response.status(), started.elapsed()));
+        Ok(response)
+    }
+}
+
+impl<E: Endpoint<Output = Response>> Edge<E> {
+    /// The route of a request, if it is served here.
+    fn route(&self, request: &Request) -> Option<&Route> {
+        self.routes.find(request.uri().path()).filter(|route| self.mounted.serves(&route.template))
+    }
+
+    async fn answer(
+        &self,
+        request: Request,
+        route: Option<&Route>,
+        origin: Option<&HeaderValue>,
+        context: &Context,
+    ) -> Response {
+        let instance = request.uri().path().to_owned();
+        let Some(route) = route else {
+            return Problem::unknown_path().into_response(context.request_id(), &instance);
+        };
+        if request.method() == Method::OPTIONS {
+            return headers::options(&route.allow, origin);
+        }
+        match self.carry_out(request).await {
+            Ok(response) => response,
+            Err(problem) => {
+                let not_allowed = problem.status() == StatusCode::METHOD_NOT_ALLOWED;
+                let mut response = problem.into_response(context.request_id(), &instance);
+                if not_allowed {
+                    response.headers_mut().insert(header::ALLOW, route.allow.clone());
+                }
+                response
+            }
+        }
+    }
+
+    /// The answer within the time limit; a panic costs this request and no other.
+    async fn carry_out(&self, request: Request) -> Result<Response, Problem> {
+        let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
+        match time::timeout(self.request_timeout, answer).await {
+            Ok(Ok(answer)) => answer.map_err(Problem::from),
+            Ok(Err(_panic)) => {
+                tracing::error!("an operation panicked");
+                Err(Refusal::internal().into())
+            }
+            Err(_elapsed) => Err(Refusal::interrupted().into()),
+        }
+    }
+}
+
+/// One log line and one measurement per request, by route template: a raw path holds ids. Id,
+/// method and route of the line are the span's.
+fn record(method: &'static str, route: Arc<str>, status: StatusCode, elapsed: Duration) {
+    let elapsed_ms = elapsed.as_secs_f64() * 1_000.0;
+    let code = status.as_u16();
+    if status.is_server_error() {
+        tracing::warn!(status = code, elapsed_ms, "answered");
+    } else {
+        tracing::info!(status = code, elapsed_ms, "answered");
+    }
+    let labels = [
+        metrics::Label::new("method", method),
+        metrics::Label::new("route", route),
+        metrics::Label::new("status", status.as_str().to_owned()),
+    ];
+    metrics::counter!("http_requests_total", labels.iter()).increment(1);
+    metrics::histogram!("http_request_duration_seconds", labels.iter())
+        .record(elapsed.as_secs_f64());
+}
+
+/// The method for logs and metrics: a closed list, for anybody can invent another.
+fn method_name(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::DELETE => "DELETE",
+        Method::PATCH => "PATCH",
+        Method::OPTIONS => "OPTIONS",
+        _ => "OTHER",
+    }
+}

@@ -1,0 +1,177 @@
+//! Verifies access tokens against the users group's published keys (RFC 7519, RFC 8725, RFC 9068).
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, Instant},
+};
+
+use contracts::{
+    Call, Handle, Refusal, UserId,
+    users::{GetSigningKeys, SigningKeys, UsersMailbox},
+};
+use jsonwebtoken::{
+    Algorithm, DecodingKey, Validation, decode, decode_header,
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm},
+};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+
+use crate::error::Problem;
+
+/// The longest token that is looked at, in bytes.
+const TOKEN_LENGTH_MAX: usize = 4 * 1024;
+/// How far clocks may differ.
+const LEEWAY_SECONDS: u64 = 5;
+/// The least time between two fetches, so that forged key ids cost the users group nothing.
+const REFETCH_AFTER: Duration = Duration::from_secs(5);
+/// The least time between two fetches while there are no keys at all.
+const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// How long the users group may take to answer.
+const FETCH_PATIENCE: Duration = Duration::from_secs(1);
+/// After this time the keys are fetched again, so that a withdrawn key stops being trusted.
+const STALE_AFTER: Duration = Duration::from_mins(1);
+
+/// Knows whom a token was issued to.
+pub(crate) struct Verifier {
+    users: Handle<UsersMailbox>,
+    keys: RwLock<Option<Arc<Keys>>>,
+    last_fetch: Mutex<Option<Instant>>,
+}
+
+/// The keys as they were last fetched.
+struct Keys {
+    by_id: HashMap<String, DecodingKey>,
+    validation: Validation,
+    fetched: Instant,
+}
+
+/// The claims that are relied upon. Each is required, and of exactly this type: a list of
+/// audiences or a member given twice is not ours.
+#[derive(Deserialize)]
+struct Claims {
+    sub: String,
+    #[serde(rename = "iss")]
+    _issuer: String,
+    #[serde(rename = "aud")]
+    _audience: String,
+    #[serde(rename = "exp")]
+    _expires: u64,
+}
+
+impl Verifier {
+    /// Verifies with the keys that the users group publishes.
+    pub(crate) fn new(users: Handle<UsersMailbox>) -> Self {
+        Self { users, keys: RwLock::new(None), last_fetch: Mutex::new(None) }
+    }
+
+    /// Who the token was issued to.
+    ///
+    /// # Errors
+    ///
+    /// The one 401 for anything that is wrong with it; 503 while the keys cannot be had.
+    pub(crate) async fn verify(&self, call: &Call, token: &str) -> Result<UserId, Problem> {
+        let key_id = key_id_of(token).ok_or_else(Problem::unauthenticated)?;
+        let keys = self.keys_with(call, &key_id).await?;
+        user_of(token, &key_id, &keys).ok_or_else(Problem::unauthenticated)
+    }
+
+    /// Keys that hold this one if it exists: fetched again if it is unknown or they are stale.
+    async fn keys_with(&self, call: &Call, key_id: &str) -> Result<Arc<Keys>, Problem> {
+        let holding = self.known_keys().filter(|keys| keys.by_id.contains_key(key_id));
+        if let Some(keys) = holding {
+            // One request renews stale keys; nobody else waits for it.
+            return match self.last_fetch.try_lock() {
+                Ok(mut last_fetch) if keys.are_stale() && may_fetch(*last_fetch, REFETCH_AFTER) => {
+                    Ok(self.fetch(call, &mut last_fetch).await.unwrap_or(keys))
+                }
+                _ => Ok(keys),
+            };
+        }
+        let mut last_fetch = self.last_fetch.lock().await;
+        let known = self.known_keys();
+        let pause = if known.is_some() { REFETCH_AFTER } else { RETRY_AFTER };
+        match known {
+            Some(keys) if keys.by_id.contains_key(key_id) => Ok(keys),
+            _ if may_fetch(*last_fetch, pause) => self.fetch(call, &mut last_fetch).await,
+            known => known.ok_or_else(|| Refusal::unavailable().into()),
+        }
+    }
+
+    async fn fetch(
+        &self,
+        call: &Call,
+        last_fetch: &mut Option<Instant>,
+    ) -> Result<Arc<Keys>, Problem> {
+        *last_fetch = Some(Instant::now());
+        let fetched = self.users.ask(&call.with_patience(FETCH_PATIENCE), GetSigningKeys {}).await;
+        let fetched = fetched.map_err(|refusal| {
+            tracing::warn!(code = %refusal.code, "the signing keys cannot be had");
+            Problem::from(Refusal::unavailable())
+        })?;
+        let keys = Arc::new(Keys::new(fetched));
+        *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&keys));
+        Ok(keys)
+    }
+
+    fn known_keys(&self) -> Option<Arc<Keys>> {
+        self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl Keys {
+    fn new(fetched: SigningKeys) -> Self {
+        let SigningKeys { jwks, issuer, audience } = fetched;
+        let jwks: JwkSet = serde_json::from_value(jwks).unwrap_or_else(|_| {
+            tracing::error!("the users group published something that is no key set");
+            JwkSet { keys: Vec::new() }
+        });
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.leeway = LEEWAY_SECONDS;
+        validation.validate_nbf = true;
+        validation.set_issuer(&[issuer]);
+        validation.set_audience(&[audience]);
+        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        Self {
+            by_id: jwks.keys.iter().filter_map(verifying_key).collect(),
+            validation,
+            fetched: Instant::now(),
+        }
+    }
+
+    fn are_stale(&self) -> bool {
+        self.fetched.elapsed() >= STALE_AFTER
+    }
+}
+
+fn may_fetch(last_fetch: Option<Instant>, pause: Duration) -> bool {
+    last_fetch.is_none_or(|at| at.elapsed() >= pause)
+}
+
+/// An Ed25519 key with an id; anything else in the set is of no use here.
+fn verifying_key(jwk: &Jwk) -> Option<(String, DecodingKey)> {
+    let AlgorithmParameters::OctetKeyPair(parameters) = &jwk.algorithm else { return None };
+    let is_ed25519 = parameters.curve == EllipticCurve::Ed25519
+        && jwk.common.key_algorithm.is_none_or(|algorithm| algorithm == KeyAlgorithm::EdDSA);
+    let id = jwk.common.key_id.clone().filter(|_| is_ed25519)?;
+    Some((id, DecodingKey::from_jwk(jwk).ok()?))
+}
+
+/// The key that a token names, if its header is one of ours. The header chooses among our keys
+/// and nothing else: never the algorithm, never a key of its own.
+fn key_id_of(token: &str) -> Option<String> {
+    if token.len() > TOKEN_LENGTH_MAX {
+        return None;
+    }
+    let header = decode_header(token).ok()?;
+    let is_access_token = header.typ.as_deref() == Some("at+jwt");
+    let is_plain = header.crit.is_none() && header.enc.is_none() && header.zip.is_none();
+    (header.alg == Algorithm::EdDSA && is_access_token && is_plain).then_some(header.kid)?
+}
+
+fn user_of(token: &str, key_id: &str, keys: &Keys) -> Option<UserId> {
+    let key = keys.by_id.get(key_id)?;
+    let claims: Claims = decode(token, key, &keys.validation).ok()?.claims;
+    let canonical = |id: &i64| *id > 0 && id.to_string() == claims.sub;
+    claims.sub.parse::<i64>().ok().filter(canonical).map(UserId::new)
+}
