@@ -1,0 +1,107 @@
+//! Where and how HTTP is served.
+
+use std::{net::SocketAddr, time::Duration};
+
+use super::{keys::Key, reader::Reader};
+
+pub(super) const KEYS: &[Key] = &[
+    Key {
+        name: "listen",
+        default: Some("127.0.0.1:8080"),
+        flag: Some("--listen"),
+        alias: None,
+        secret: false,
+        about: "address and port of the API; port 0 takes a free one",
+    },
+    Key {
+        name: "admin_listen",
+        default: Some("127.0.0.1:9090"),
+        flag: Some("--admin-listen"),
+        alias: None,
+        secret: false,
+        about: "address and port of `/livez`, `/readyz` and `/metrics`; `none` turns them off",
+    },
+    Key {
+        name: "request_timeout_ms",
+        default: Some("5000"),
+        flag: None,
+        alias: None,
+        secret: false,
+        about: "time a request may take, in milliseconds",
+    },
+    Key {
+        name: "allowed_origins",
+        default: None,
+        flag: None,
+        alias: None,
+        secret: false,
+        about: "web origins that browsers may call from, such as `https://app.example`; none by default",
+    },
+];
+
+/// Where and how HTTP is served.
+#[derive(Clone, Debug)]
+pub(crate) struct Http {
+    /// The API.
+    pub(crate) listen: SocketAddr,
+    /// Health and metrics, unless turned off.
+    pub(crate) admin_listen: Option<SocketAddr>,
+    /// How long a request may take.
+    pub(crate) request_timeout: Duration,
+    /// Origins that browsers may call from.
+    pub(crate) allowed_origins: Vec<String>,
+}
+
+impl Http {
+    pub(super) fn read(reader: &mut Reader) -> Self {
+        Self {
+            listen: address(reader, "listen").unwrap_or_else(nowhere),
+            admin_listen: address(reader, "admin_listen"),
+            request_timeout: reader.milliseconds("request_timeout_ms"),
+            allowed_origins: reader.list("allowed_origins"),
+        }
+    }
+
+    pub(super) fn validate(&self, reader: &mut Reader) {
+        let timeout_ms = self.request_timeout.as_millis();
+        reader.require(
+            (100..=60_000).contains(&timeout_ms),
+            "request_timeout_ms",
+            format!("must be between 100 and 60000, not {timeout_ms}"),
+        );
+        reader.require(
+            self.listen.port() == 0 || self.admin_listen != Some(self.listen),
+            "admin_listen",
+            "must not be the address of the API",
+        );
+        for origin in &self.allowed_origins {
+            let place = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+            reader.require(
+                place.is_some_and(|place| !place.is_empty() && !place.contains(['/', '*', '?'])),
+                "allowed_origins",
+                format!("{origin:?} is no origin; write scheme and host, as https://app.example"),
+            );
+        }
+    }
+}
+
+fn address(reader: &mut Reader, name: &'static str) -> Option<SocketAddr> {
+    let text = reader.text(name);
+    if name == "admin_listen" && text == "none" {
+        return None;
+    }
+    let numeric = text.replacen("localhost:", "127.0.0.1:", 1);
+    let parsed = numeric.parse();
+    if parsed.is_err() {
+        reader.problem(
+            name,
+            format!("{text:?} is no address; write one as 127.0.0.1:8080 or 0.0.0.0:8080"),
+        );
+    }
+    parsed.ok()
+}
+
+/// Stands in for an address that was refused; a problem is noted, so it is never bound.
+fn nowhere() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], 0))
+}

@@ -1,0 +1,118 @@
+//! The bus and the ports.
+
+use std::{io, net::SocketAddr, time::Duration};
+
+use nats::{Bus, JetStreamOptions};
+use secrecy::ExposeSecret as _;
+use serde::Deserialize;
+use tokio::{
+    io::{AsyncBufReadExt as _, BufReader},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+
+use super::Check;
+use crate::config::Config;
+
+const PATIENCE: Duration = Duration::from_secs(3);
+const PORT: u16 = 4222;
+
+/// What a NATS server says of itself before anybody signs in.
+#[derive(Deserialize)]
+struct ServerInfo {
+    version: String,
+    #[serde(default)]
+    jetstream: bool,
+}
+
+/// The broker: there, with JetStream, and letting us in.
+pub(super) async fn bus(config: &Config) -> Vec<Check> {
+    let Some(url) = &config.bus.nats_url else {
+        return vec![Check::good("bus", "in memory; --nats URL uses a NATS server")];
+    };
+    let mut checks = Vec::new();
+    for address in url.expose_secret().split(',').map(address_of) {
+        checks.push(server(&address).await);
+    }
+    let options = JetStreamOptions {
+        url: url.expose_secret().to_owned(),
+        client_name: "lunation-doctor".to_owned(),
+        replicas: 1,
+    };
+    checks.push(match timeout(PATIENCE * 2, Bus::jetstream(options)).await {
+        Ok(Ok(bus)) if bus.is_healthy().await => Check::good("bus", "signed in, streams exist"),
+        Ok(Ok(_)) => Check::good("bus", "signed in, streams will be created at the start"),
+        Ok(Err(error)) => {
+            Check::bad("bus", error.to_string(), "check NATS_URL and its credentials")
+        }
+        Err(_) => Check::bad("bus", "no answer in time", "check NATS_URL and the server's log"),
+    });
+    checks
+}
+
+async fn server(address: &str) -> Check {
+    let name = format!("NATS {address}");
+    let start = "start it with JetStream: nats-server -js";
+    match timeout(PATIENCE, info(address)).await {
+        Ok(Ok(info)) if info.jetstream => Check::good(name, format!("{}, JetStream", info.version)),
+        Ok(Ok(info)) => Check::bad(name, format!("{}, without JetStream", info.version), start),
+        Ok(Err(error)) => Check::bad(name, error.to_string(), start),
+        Err(_) => Check::bad(name, "no answer in time", start),
+    }
+}
+
+/// Reads the greeting: `INFO {…}`.
+async fn info(address: &str) -> io::Result<ServerInfo> {
+    let mut line = String::new();
+    BufReader::new(TcpStream::connect(address).await?).read_line(&mut line).await?;
+    let strange = || io::Error::new(io::ErrorKind::InvalidData, "this is no NATS server");
+    let json = line.strip_prefix("INFO ").ok_or_else(strange)?;
+    serde_json::from_str(json).map_err(|_| strange())
+}
+
+/// Host and port of a NATS URL, without its credentials.
+fn address_of(url: &str) -> String {
+    let url = url.trim();
+    let place = url.split_once("://").map_or(url, |(_, place)| place);
+    let place = place.rsplit_once('@').map_or(place, |(_, place)| place).trim_end_matches('/');
+    let has_port = place.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
+    if has_port { place.to_owned() } else { format!("{place}:{PORT}") }
+}
+
+/// The ports: free, or taken by the instance that runs on this data directory.
+pub(super) async fn ports(config: &Config, running: bool) -> Vec<Check> {
+    let mut checks = vec![port("API port", config.http.listen, "--listen", running).await];
+    if let Some(address) = config.http.admin_listen {
+        checks.push(port("admin port", address, "--admin-listen", running).await);
+    }
+    checks
+}
+
+async fn port(name: &str, address: SocketAddr, flag: &str, running: bool) -> Check {
+    match TcpListener::bind(address).await {
+        Ok(_) => Check::good(name, format!("{address} is free")),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse && running => {
+            Check::good(name, format!("{address} is in use, and an instance is running"))
+        }
+        Err(error) => {
+            Check::bad(name, format!("{address}: {error}"), format!("choose another with {flag}"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::address_of;
+
+    #[test]
+    fn addresses_lose_their_credentials() {
+        for (url, address) in [
+            ("nats://127.0.0.1:4333", "127.0.0.1:4333"),
+            ("nats://user:pass@host", "host:4222"),
+            ("tls://token@host:1/", "host:1"),
+            ("host", "host:4222"),
+        ] {
+            assert_eq!(address_of(url), address);
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! The embedded Postgres: a private cluster under the data directory, reached by a unix socket
+//! alone, with a database and a role per domain.
+//!
+//! The cluster belongs to this process. It is stopped with it, restarted if it dies, and found and
+//! stopped by the next start if both were killed. Nothing here trades durability for speed:
+//! `fsync`, `synchronous_commit`, `full_page_writes` and data checksums are on, and a cluster where
+//! they are not is refused.
+
+mod account;
+mod binaries;
+mod cluster;
+mod lock;
+mod log;
+mod orphan;
+mod provision;
+mod server;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result, bail};
+use tokio::{sync::Mutex, task::spawn_blocking};
+use tokio_util::sync::CancellationToken;
+
+pub(crate) use self::account::is_root;
+pub(crate) use self::binaries::Binaries;
+pub(crate) use self::lock::DataDir;
+use self::{cluster::Cluster, server::Server};
+use crate::config::{Domain, PostgresPrograms};
+
+/// How often Postgres may die within [`RESTART_WINDOW`] before we give up on it.
+const RESTARTS_MAX: usize = 3;
+const RESTART_WINDOW: Duration = Duration::from_mins(1);
+
+/// How long backends of a killed postmaster may take to notice and leave.
+const LEFTOVER_BACKENDS_PATIENCE: Duration = Duration::from_secs(20);
+
+/// A running cluster.
+pub(crate) struct Embedded {
+    cluster: Arc<Cluster>,
+    server: Mutex<Server>,
+    stopping: CancellationToken,
+}
+
+impl Embedded {
+    /// Creates the cluster if there is none, recovers it if it was killed, and starts it. The data
+    /// directory must stay locked for as long as the cluster runs.
+    ///
+    /// # Errors
+    /// No Postgres on this machine, a cluster of another version, no room, no permission: each
+    /// with what to do about it.
+    pub(crate) async fn start(data_dir: &DataDir, programs: &PostgresPrograms) -> Result<Self> {
+        let (path, account) = (data_dir.path().to_owned(), data_dir.account().cloned());
+        let programs = programs.clone();
+        let cluster = spawn_blocking(move || Cluster::prepare(&path, account, &programs)).await??;
+        let cluster = Arc::new(cluster);
+        let server = launch(&cluster).await?;
+        Ok(Self { cluster, server: Mutex::new(server), stopping: CancellationToken::new() })
+    }
+
+    /// The address of a domain's database, for its own role.
+    pub(crate) fn database_url(&self, domain: Domain) -> String {
+        self.cluster.database_url(domain)
+    }
+
+    /// Restarts Postgres when it dies, until [`Self::stop`] is called. The address stays the same,
+    /// so pools find it again by themselves.
+    ///
+    /// # Errors
+    /// It died too often.
+    pub(crate) async fn supervise(&self) -> Result<()> {
+        let mut deaths: Vec<Instant> = Vec::new();
+        loop {
+            let exited = self.server.lock().await.exited();
+            let status = tokio::select! {
+                status = exited => status,
+                () = self.stopping.cancelled() => return Ok(()),
+            };
+            let mut server = self.server.lock().await;
+            if self.stopping.is_cancelled() {
+                return Ok(());
+            }
+            let now = Instant::now();
+            deaths.retain(|death| now.duration_since(*death) < RESTART_WINDOW);
+            deaths.push(now);
+            if deaths.len() > RESTARTS_MAX {
+                bail!("the embedded Postgres died {} times within a minute", deaths.len());
+            }
+            tracing::error!(%status, "the embedded Postgres died; starting it again");
+            *server = launch(&self.cluster).await?;
+        }
+    }
+
+    /// Stops Postgres cleanly: open transactions are rolled back, everything committed is on disk.
+    pub(crate) async fn stop(&self) {
+        self.stopping.cancel();
+        self.server.lock().await.stop().await;
+        self.cluster.remove_temporary_socket_directory();
+    }
+
+    /// The process id of the postmaster.
+    #[cfg(test)]
+    async fn postmaster(&self) -> rustix::process::Pid {
+        self.server.lock().await.pid()
+    }
+}
+
+/// The version of Postgres that made the cluster of a data directory; none if there is none yet.
+///
+/// # Errors
+/// The files cannot be read.
+pub(crate) fn cluster_major(data_dir: &Path) -> Result<Option<u32>> {
+    cluster::major_of(&data_dir.join("postgres/data"))
+}
+
+/// The address of a domain's database on the cluster of a data directory, if another process runs
+/// it now.
+///
+/// # Errors
+/// The files cannot be read.
+pub(crate) fn running_database_url(data_dir: &Path, domain: Domain) -> Result<String> {
+    Ok(cluster::socket_url(&cluster::socket_directory(data_dir)?, domain))
+}
+
+/// Brings up a server on a prepared cluster, with everything that a killed one left cleared away.
+async fn launch(cluster: &Arc<Cluster>) -> Result<Server> {
+    let started = Instant::now();
+    loop {
+        let preparing = Arc::clone(cluster);
+        spawn_blocking(move || preparing.clear_leftovers()).await??;
+        let server = Server::spawn(cluster)?;
+        match provision::wait_until_ready(cluster, &server).await {
+            Ok(mut connection) => {
+                provision::check_durability(&mut connection).await?;
+                provision::databases_and_roles(&mut connection)
+                    .await
+                    .context("the embedded databases could not be created")?;
+                tracing::info!(
+                    version = %cluster.binaries.version,
+                    elapsed_ms = started.elapsed().as_millis(),
+                    "the embedded Postgres is ready"
+                );
+                return Ok(server);
+            }
+            // Postgres refuses to start while a backend of a killed postmaster lives: it notices
+            // and leaves, but may finish its statement first.
+            Err(error)
+                if server.tail_contains("shared memory block")
+                    && started.elapsed() < LEFTOVER_BACKENDS_PATIENCE =>
+            {
+                tracing::warn!(%error, "waiting for backends of the former Postgres to leave");
+                tokio::time::sleep(Duration::from_millis(200)).await;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}

@@ -1,0 +1,378 @@
+//! Against real Postgres. As root these run the server as `postgres` or `nobody`, otherwise as the
+//! user who runs them.
+
+use std::{
+    fs,
+    os::unix::fs::{MetadataExt as _, PermissionsExt as _},
+    path::PathBuf,
+    process::{Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Pid, Signal, kill_process, test_kill_process};
+use sqlx::{Connection as _, PgConnection};
+use tempfile::TempDir;
+
+use super::*;
+use crate::sql;
+
+/// A directory that Postgres' user can pass through, whatever the umask of who runs the tests.
+fn place() -> TempDir {
+    let directory = tempfile::tempdir().unwrap();
+    fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).unwrap();
+    directory
+}
+
+fn open(place: &TempDir) -> DataDir {
+    DataDir::open(&place.path().join("data dir")).unwrap()
+}
+
+async fn start(data_dir: &DataDir) -> Embedded {
+    Embedded::start(data_dir, &PostgresPrograms::default()).await.unwrap()
+}
+
+async fn connect(embedded: &Embedded, domain: Domain) -> PgConnection {
+    PgConnection::connect(&embedded.database_url(domain)).await.unwrap()
+}
+
+async fn run(connection: &mut PgConnection, statement: &str) {
+    sql::run(connection, statement.to_owned()).await.unwrap();
+}
+
+const POLL: Duration = Duration::from_millis(5);
+
+/// Polls a condition until it holds; a test that waits in vain fails.
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !holds() {
+        assert!(Instant::now() < deadline, "waited in vain until {what}");
+        std::thread::sleep(POLL);
+    }
+}
+
+#[tokio::test]
+async fn each_role_reaches_its_own_database_alone_and_everything_is_durable() {
+    let place = place();
+    let data_dir = open(&place);
+    let embedded = start(&data_dir).await;
+    for domain in Domain::ALL {
+        let mut connection = connect(&embedded, domain).await;
+        run(&mut connection, "CREATE TABLE mine (id bigint)").await;
+        for setting in ["fsync", "synchronous_commit", "full_page_writes", "data_checksums"] {
+            let show = format!("SELECT current_setting('{setting}')");
+            assert_eq!(sql::text(&mut connection, &show).await.unwrap(), "on", "{setting}");
+        }
+        let listens = "SELECT current_setting('listen_addresses')";
+        assert_eq!(sql::text(&mut connection, listens).await.unwrap(), "");
+        let others = ["postgres", "template1"].into_iter().chain(Domain::ALL.map(Domain::name));
+        for other in others.filter(|other| *other != domain.name()) {
+            let url = embedded
+                .database_url(domain)
+                .replace(&format!("/{domain}?"), &format!("/{other}?"));
+            let refused = PgConnection::connect(&url).await.unwrap_err();
+            let code = refused.into_database_error().unwrap().code().map(String::from);
+            assert_eq!(code.as_deref(), Some("42501"), "{domain} reached {other}");
+        }
+    }
+    embedded.stop().await;
+}
+
+#[tokio::test]
+async fn a_clean_stop_and_start_keeps_data_and_leaves_nothing_running() {
+    let place = place();
+    let data_dir = open(&place);
+    let embedded = start(&data_dir).await;
+    let mut connection = connect(&embedded, Domain::Cycles).await;
+    run(&mut connection, "CREATE TABLE kept AS SELECT 42 AS value").await;
+    let postmaster = embedded.postmaster().await;
+    embedded.stop().await;
+    assert!(test_kill_process(postmaster).is_err(), "the postmaster still runs");
+    assert!(!data_dir.path().join("postgres/data/postmaster.pid").exists());
+    let embedded = start(&data_dir).await;
+    let mut connection = connect(&embedded, Domain::Cycles).await;
+    assert_eq!(sql::text(&mut connection, "SELECT value::text FROM kept").await.unwrap(), "42");
+    embedded.stop().await;
+}
+
+#[tokio::test]
+async fn a_killed_postmaster_is_restarted_in_place() {
+    let place = place();
+    let data_dir = open(&place);
+    let embedded = start(&data_dir).await;
+    let mut connection = connect(&embedded, Domain::Users).await;
+    run(&mut connection, "CREATE TABLE kept AS SELECT 7 AS value").await;
+    let killed = embedded.postmaster().await;
+    kill_process(killed, Signal::KILL).unwrap();
+    let watch = async {
+        loop {
+            if let Ok(mut fresh) =
+                PgConnection::connect(&embedded.database_url(Domain::Users)).await
+                && embedded.postmaster().await != killed
+            {
+                break sql::text(&mut fresh, "SELECT value::text FROM kept").await.unwrap();
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    let value = tokio::select! {
+        value = watch => value,
+        ended = embedded.supervise() => panic!("supervision ended: {ended:?}"),
+    };
+    assert_eq!(value, "7");
+    embedded.stop().await;
+}
+
+#[tokio::test]
+async fn a_postmaster_that_keeps_dying_is_given_up() {
+    let place = place();
+    let data_dir = open(&place);
+    let embedded = start(&data_dir).await;
+    let kill_for_ever = async {
+        loop {
+            if embedded.server.try_lock().is_ok_and(|server| server.exit_status().is_none()) {
+                let postmaster = embedded.postmaster().await;
+                let _ = kill_process(postmaster, Signal::KILL);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    };
+    let ended = tokio::select! {
+        ended = embedded.supervise() => ended,
+        () = kill_for_ever => unreachable!(),
+    };
+    assert!(ended.unwrap_err().to_string().contains("died 4 times within a minute"));
+    embedded.stop().await;
+}
+
+/// Runs the server as a child of nobody: what is left when lunation is killed where the kernel
+/// does not tell Postgres.
+fn orphan(cluster: &Cluster) -> Pid {
+    let mut command = cluster.command(&cluster.binaries.program("postgres"));
+    command.args(cluster.server_arguments()).stderr(Stdio::null());
+    let child = command.spawn().unwrap();
+    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
+    // Waited for in a thread, as init would, so that it can end entirely.
+    std::thread::spawn(move || { child }.wait());
+    wait_until("the orphan is ready", || is_ready(cluster));
+    pid
+}
+
+/// The postmaster writes its state into its pid file.
+fn is_ready(cluster: &Cluster) -> bool {
+    let pid_file = fs::read_to_string(cluster.data.join("postmaster.pid")).unwrap_or_default();
+    pid_file.lines().last().is_some_and(|line| line.trim() == "ready")
+}
+
+async fn prepared(data_dir: &DataDir) -> Cluster {
+    start(data_dir).await.stop().await;
+    let account = data_dir.account().cloned();
+    Cluster::prepare(data_dir.path(), account, &PostgresPrograms::default()).unwrap()
+}
+
+#[tokio::test]
+async fn a_live_orphan_is_stopped_and_a_killed_one_recovered_from() {
+    let place = place();
+    let data_dir = open(&place);
+    let cluster = prepared(&data_dir).await;
+    for killed in [false, true] {
+        let orphan = orphan(&cluster);
+        if killed {
+            kill_process(orphan, Signal::KILL).unwrap();
+            wait_until("the killed orphan is gone", || test_kill_process(orphan).is_err());
+        }
+        let embedded = start(&data_dir).await;
+        assert!(test_kill_process(orphan).is_err(), "the orphan still runs");
+        assert_ne!(embedded.postmaster().await, orphan);
+        connect(&embedded, Domain::Analytics).await.ping().await.unwrap();
+        embedded.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_pid_file_that_names_a_stranger_does_not_block_the_start() {
+    let place = place();
+    let data_dir = open(&place);
+    let cluster = prepared(&data_dir).await;
+    // A live process of Postgres' own user: Postgres alone would refuse to start.
+    let mut command = cluster.command(Path::new("/bin/sleep"));
+    let mut stranger = command.arg("1000").spawn().unwrap();
+    let pid_file = cluster.data.join("postmaster.pid");
+    fs::write(&pid_file, format!("{}\n{}\n0\n5432\n", stranger.id(), cluster.data.display()))
+        .unwrap();
+    if let Some(account) = data_dir.account() {
+        std::os::unix::fs::chown(&pid_file, Some(account.uid), Some(account.gid)).unwrap();
+    }
+    fs::write(cluster.socket_directory.join(".s.PGSQL.5432.lock"), stranger.id().to_string())
+        .unwrap();
+    let embedded = start(&data_dir).await;
+    connect(&embedded, Domain::Users).await.ping().await.unwrap();
+    assert!(stranger.try_wait().unwrap().is_none(), "the stranger was stopped");
+    stranger.kill().unwrap();
+    stranger.wait().unwrap();
+    embedded.stop().await;
+}
+
+#[tokio::test]
+async fn backends_of_a_killed_postmaster_are_waited_for() {
+    let place = place();
+    let data_dir = open(&place);
+    let cluster = prepared(&data_dir).await;
+    let orphan = orphan(&cluster);
+    let url = cluster.database_url(Domain::Users);
+    let mut busy = PgConnection::connect(&url).await.unwrap();
+    let backend = sql::text(&mut busy, "SELECT pg_backend_pid()::text").await.unwrap();
+    let mut watcher = PgConnection::connect(&url).await.unwrap();
+    // A backend in the middle of a computation does not notice that its postmaster died.
+    let computing = sql::text(&mut busy, "SELECT count(*)::text FROM generate_series(1, 10000000)");
+    let killing_and_starting = async {
+        let state = format!("SELECT state FROM pg_stat_activity WHERE pid = {backend}");
+        while sql::text(&mut watcher, &state).await.unwrap() != "active" {
+            tokio::time::sleep(POLL).await;
+        }
+        kill_process(orphan, Signal::KILL).unwrap();
+        wait_until("the postmaster is gone", || test_kill_process(orphan).is_err());
+        assert!(runs(&backend), "the backend left too early to show anything");
+        let embedded = start(&data_dir).await;
+        assert!(!runs(&backend), "a backend of the former server still runs");
+        embedded
+    };
+    let (_, embedded) = tokio::join!(computing, killing_and_starting);
+    embedded.stop().await;
+}
+
+/// Whether a process runs; one that has ended and was not yet waited for by its parent does not.
+fn runs(pid: &str) -> bool {
+    let output = Command::new("ps").args(["-o", "state=", "-p", pid]).output().unwrap();
+    let state = String::from_utf8(output.stdout).unwrap();
+    !state.trim().is_empty() && !state.trim().starts_with('Z')
+}
+
+#[tokio::test]
+async fn a_half_made_cluster_is_made_anew() {
+    let place = place();
+    let data_dir = open(&place);
+    let unfinished = data_dir.path().join("postgres/data.new");
+    let embedded = start(&data_dir).await;
+    embedded.stop().await;
+    fs::create_dir(&unfinished).unwrap();
+    fs::write(unfinished.join("rubbish"), "").unwrap();
+    fs::remove_dir_all(data_dir.path().join("postgres/data")).unwrap();
+    let embedded = start(&data_dir).await;
+    assert!(!unfinished.exists());
+    embedded.stop().await;
+}
+
+#[tokio::test]
+async fn a_cluster_without_durability_or_of_another_version_is_refused() {
+    let place = place();
+    let data_dir = open(&place);
+    let embedded = start(&data_dir).await;
+    let admin = embedded.database_url(Domain::Users).replace("//users@", "//postgres@");
+    let mut admin = PgConnection::connect(&admin.replace("/users?", "/postgres?")).await.unwrap();
+    run(&mut admin, "ALTER ROLE users SET synchronous_commit = off").await;
+    embedded.stop().await;
+    let programs = PostgresPrograms::default();
+    let refused = Embedded::start(&data_dir, &programs).await.err().unwrap().to_string();
+    assert!(refused.contains("sets synchronous_commit"), "{refused}");
+
+    let version = data_dir.path().join("postgres/data/PG_VERSION");
+    fs::write(&version, "9\n").unwrap();
+    let refused = Embedded::start(&data_dir, &programs).await.err().unwrap().to_string();
+    assert!(refused.contains("was made by Postgres 9"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_path_too_long_for_a_socket_gets_a_short_one() {
+    let place = place();
+    let long = place.path().join("x".repeat(60)).join("y".repeat(60));
+    let data_dir = DataDir::open(&long).unwrap();
+    let embedded = start(&data_dir).await;
+    let directory = embedded.cluster.socket_directory.clone();
+    assert!(directory.starts_with("/tmp"), "{}", directory.display());
+    assert_eq!(fs::metadata(&directory).unwrap().mode() & 0o777, 0o700);
+    connect(&embedded, Domain::Users).await.ping().await.unwrap();
+    let other = running_database_url(data_dir.path(), Domain::Users).unwrap();
+    PgConnection::connect(&other).await.unwrap().ping().await.unwrap();
+    embedded.stop().await;
+    assert!(!directory.exists());
+}
+
+#[test]
+fn the_data_directory_is_private_and_has_one_holder() {
+    let place = place();
+    let path = place.path().join("data dir");
+    assert_eq!(DataDir::holder(&path).unwrap(), None);
+    let data_dir = open(&place);
+    let mode = fs::metadata(&path).unwrap().mode() & 0o777;
+    assert_eq!(mode, if is_root() { 0o710 } else { 0o700 });
+    let refused = DataDir::open(&path).err().unwrap().to_string();
+    let pid = std::process::id();
+    assert!(refused.contains(&path.display().to_string()), "{refused}");
+    assert!(refused.contains(&format!("(process {pid})")), "{refused}");
+    assert_eq!(DataDir::holder(&path).unwrap(), Some(pid.to_string()));
+    drop(data_dir);
+    assert_eq!(DataDir::holder(&path).unwrap(), None);
+    drop(open(&place));
+}
+
+#[test]
+fn directories_that_cannot_be_ours_are_refused_and_left_alone() {
+    let place = place();
+    let refusal = |path: PathBuf| format!("{:#}", DataDir::open(&path).err().unwrap());
+
+    let foreign = place.path().join("foreign");
+    fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("thesis.tex"), "").unwrap();
+    let mode = fs::metadata(&foreign).unwrap().mode();
+    assert!(refusal(foreign.clone()).contains("holds other things (thesis.tex)"));
+    assert_eq!(fs::metadata(&foreign).unwrap().mode(), mode);
+    assert_eq!(fs::read_dir(&foreign).unwrap().count(), 1);
+
+    let file = place.path().join("file");
+    fs::write(&file, "").unwrap();
+    assert!(refusal(file).contains("is no directory"));
+
+    let newer = place.path().join("newer");
+    fs::create_dir(&newer).unwrap();
+    fs::write(newer.join("layout"), "2\n").unwrap();
+    assert!(refusal(newer).contains("made by a newer lunation"));
+
+    assert!(refusal(PathBuf::from("/proc/lunation")).contains("--data-dir"));
+}
+
+#[tokio::test]
+async fn root_is_told_which_directory_its_postgres_cannot_enter() {
+    if !is_root() {
+        return;
+    }
+    let closed = tempfile::tempdir().unwrap();
+    fs::set_permissions(closed.path(), fs::Permissions::from_mode(0o700)).unwrap();
+    let data_dir = DataDir::open(&closed.path().join("data")).unwrap();
+    let refused = Embedded::start(&data_dir, &PostgresPrograms::default()).await.err().unwrap();
+    let expected = format!("cannot enter {} (mode 700)", closed.path().display());
+    assert!(refused.to_string().contains(&expected), "{refused}");
+}
+
+#[tokio::test]
+async fn the_kernel_stops_the_server_of_a_killed_process() {
+    let Some(wrapper) = server::death_signal_wrapper() else { return };
+    let place = place();
+    let data_dir = open(&place);
+    let cluster = prepared(&data_dir).await;
+    cluster.clear_leftovers().unwrap();
+    // A shell stands in for lunation: it starts the server as we do, and is killed.
+    let mut command = cluster.command(Path::new("/bin/sh"));
+    command.args(["-c", "\"$@\" & wait", "sh"]).arg(wrapper);
+    command.args(["--pdeathsig", "INT", "--"]).arg(cluster.binaries.program("postgres"));
+    let mut parent =
+        command.args(cluster.server_arguments()).stderr(Stdio::null()).spawn().unwrap();
+    wait_until("the server is ready", || is_ready(&cluster));
+    parent.kill().unwrap();
+    parent.wait().unwrap();
+    let pid_file = cluster.data.join("postmaster.pid");
+    wait_until("the server has stopped cleanly", || !pid_file.exists());
+    let state =
+        Command::new(cluster.binaries.program("pg_controldata")).arg(&cluster.data).output();
+    let state = String::from_utf8(state.unwrap().stdout).unwrap();
+    assert!(state.contains("shut down\n"), "{state}");
+}

@@ -1,0 +1,159 @@
+//! Lunation: a menstrual-cycle-tracking service built as an actor system.
+//!
+//! This package is the only place that knows all parts; each of them is a crate.
+
+mod cli;
+mod config;
+mod serve;
+
+mod compose;
+mod demo;
+mod doctor;
+mod embedded;
+mod front;
+mod health;
+mod lifecycle;
+mod migrate;
+mod provisioner;
+mod sql;
+mod telemetry;
+mod upkeep;
+
+use std::{
+    io::{self, Write as _},
+    process::ExitCode,
+};
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+
+use crate::{
+    cli::{Cli, Command, ConfigCommand, OpenapiArgs, OpenapiFormat, Settings},
+    config::{Config, Problems, Sources},
+};
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    install_crypto();
+    let command = cli.command.unwrap_or(Command::Serve(cli.settings));
+    match run(command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            lifecycle::exit_code(&error)
+        }
+    }
+}
+
+fn run(command: Command) -> Result<ExitCode> {
+    match command {
+        Command::Serve(settings) => {
+            let config = load(&settings)?;
+            telemetry::start(&config.log)?;
+            let json = telemetry::is_json(&config.log);
+            Ok(ended(json, block_on(serve::serve(config))))
+        }
+        Command::Migrate(settings) => {
+            let config = load(&settings)?;
+            telemetry::start(&config.log)?;
+            block_on(migrate_all(&config))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Doctor(settings) => {
+            let config = load(&settings)?;
+            let healthy = block_on(doctor::run(&config, &mut io::stdout()))?;
+            Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        Command::Config(command) => print_config(command),
+        Command::Openapi(arguments) => print_openapi(&arguments),
+        Command::Demo(arguments) => {
+            block_on(demo::run(arguments))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Health(arguments) => {
+            let address = match arguments.address {
+                Some(address) => Some(address),
+                None => load(&arguments.settings)?.http.admin_listen,
+            };
+            block_on(health::check(address))?;
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// The exit code of the service; why it failed is logged where machines read the log.
+fn ended(json: bool, result: Result<()>) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if json {
+                tracing::error!("{error:#}");
+            } else {
+                eprintln!("error: {error:#}");
+            }
+            lifecycle::exit_code(&error)
+        }
+    }
+}
+
+async fn migrate_all(config: &Config) -> Result<()> {
+    let local = Box::pin(serve::Local::start(config)).await?;
+    let result = Box::pin(migrate::up(&local.databases(config))).await;
+    local.stop().await;
+    result
+}
+
+fn print_config(command: ConfigCommand) -> Result<ExitCode> {
+    let mut out = io::stdout();
+    match command {
+        ConfigCommand::Print(arguments) if arguments.reference => {
+            write!(out, "{}", config::keys::markdown())?;
+        }
+        ConfigCommand::Print(arguments) => {
+            config::print::settings(&load(&arguments.settings)?, &mut out)?;
+        }
+        ConfigCommand::Check(settings) => {
+            for warning in load(&settings)?.warnings {
+                writeln!(out, "warning: {warning}")?;
+            }
+            writeln!(out, "ok")?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn print_openapi(arguments: &OpenapiArgs) -> Result<ExitCode> {
+    let document = match arguments.format {
+        OpenapiFormat::Json => api::openapi_json(),
+        OpenapiFormat::Yaml => api::openapi_yaml(),
+    };
+    io::stdout().write_all(document.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn load(settings: &Settings) -> Result<Config, Problems> {
+    Config::load(&Sources {
+        file: settings.config.clone(),
+        environment: config::environment(),
+        flags: settings.flags(),
+        root: embedded::is_root(),
+    })
+}
+
+fn block_on<T>(work: impl Future<Output = Result<T>>) -> Result<T> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("the runtime cannot be started")?
+        .block_on(work)
+}
+
+/// Chooses the implementations of cryptography once, before anything needs one. With features of
+/// several linked in, the libraries would otherwise panic at first use.
+fn install_crypto() {
+    let tokens = jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER.install_default();
+    let connections = rustls::crypto::ring::default_provider().install_default();
+    if tokens.is_err() || connections.is_err() {
+        eprintln!("warning: another implementation of cryptography was installed first");
+    }
+}
