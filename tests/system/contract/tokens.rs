@@ -1,0 +1,182 @@
+//! Who is let in: one and the same 401 for everybody else.
+
+use jsonwebtoken::{
+    Algorithm, DecodingKey, EncodingKey, Header, Validation, crypto::rust_crypto, decode, encode,
+    get_current_timestamp, jwk::JwkSet,
+};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::alike;
+use crate::harness::{App, client::Answer, document::DOCUMENT};
+
+pub(super) async fn all(app: &App) {
+    let _installed_already = rust_crypto::DEFAULT_PROVIDER.install_default();
+    published_keys_verify_a_token(app).await;
+    let expected = every_operation_asks_for_one(app).await;
+    forged_ones_are_refused(app, &expected).await;
+}
+
+/// The header and claims of a token that the system issued, after its signature was verified
+/// with nothing but what the system publishes.
+async fn published_keys_verify_a_token(app: &App) {
+    let person = app.client().register("verified").await;
+    let keys = app.client().get("/.well-known/jwks.json").await.expect(StatusCode::OK);
+    for key in keys["keys"].as_array().unwrap() {
+        assert!(key.get("d").is_none(), "a private member");
+        let fixed = (&key["kty"], &key["crv"], &key["alg"], &key["use"]);
+        assert_eq!(fixed, (&json!("OKP"), &json!("Ed25519"), &json!("EdDSA"), &json!("sig")));
+    }
+    let keys: JwkSet = serde_json::from_value(keys).unwrap();
+    let header = jsonwebtoken::decode_header(&person.token).unwrap();
+    let key = keys.find(&header.kid.unwrap()).unwrap();
+    let mut validation = Validation::new(Algorithm::EdDSA);
+    validation.set_audience(&["lunation"]);
+    validation.set_issuer(&["lunation"]);
+    let key = DecodingKey::from_jwk(key).unwrap();
+    let claims = decode::<Value>(&person.token, &key, &validation).unwrap().claims;
+    assert_eq!(claims["sub"], person.id.to_string());
+    let lifetime = claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
+    let body = json!({"email": "verified@example.org", "password": crate::harness::client::PASSWORD});
+    let login = app.client().post("/api/users/login", &body).await.expect(StatusCode::OK);
+    assert_eq!(login["expires_in"], lifetime);
+}
+
+/// Every operation that the document says needs a token; all refuse alike without one.
+async fn every_operation_asks_for_one(app: &App) -> Value {
+    let mut refused = Vec::new();
+    for (template, item) in DOCUMENT["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            if operation["security"].as_array().is_none_or(Vec::is_empty) {
+                continue;
+            }
+            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            let path = template.replace("{id}", "1");
+            let answer = Answer::of(app.client().request(method, &path)).await;
+            assert_eq!(answer.header("www-authenticate"), Some("Bearer"), "{template}");
+            refused.push(alike(answer.problem_of(401, "unauthenticated")));
+        }
+    }
+    assert_eq!(refused.len(), 19, "operations that ask who is there");
+    assert!(refused.windows(2).all(|pair| pair[0] == pair[1]));
+    refused.remove(0)
+}
+
+async fn forged_ones_are_refused(app: &App, expected: &Value) {
+    let person = app.client().somebody().await;
+    let pem = std::fs::read(app.data_dir().join("signing-key.pem")).unwrap();
+    let ours = EncodingKey::from_ed_pem(&pem).unwrap();
+    let header = jsonwebtoken::decode_header(&person.token).unwrap();
+    let claims = claims(person.id);
+    let signed = |claims: &Value| encode(&header, claims, &ours).unwrap();
+    let with = |member: &str, value: Value| {
+        let mut claims = claims.clone();
+        claims[member] = value;
+        format!("Bearer {}", signed(&claims))
+    };
+    let without = |member: &str| {
+        let mut claims = claims.clone();
+        claims.as_object_mut().unwrap().remove(member).unwrap();
+        format!("Bearer {}", signed(&claims))
+    };
+    let good = signed(&claims);
+    let now = get_current_timestamp();
+    let mut forged = vec![
+        with("exp", json!(now - 60)),
+        with("exp", json!("never")),
+        with("nbf", json!(now + 600)),
+        with("iss", json!("somebody-else")),
+        with("aud", json!("somebody-else")),
+        with("aud", json!(["lunation"])),
+        with("sub", json!("0")),
+        with("sub", json!("-1")),
+        with("sub", json!(format!("0{}", person.id))),
+        with("sub", json!(format!("{} ", person.id))),
+        with("sub", json!(person.id)),
+        with("sub", json!("9223372036854775808")),
+        without("exp"),
+        without("sub"),
+        without("iss"),
+        without("aud"),
+    ];
+    forged.extend(other_signatures(&header, &claims, &ours, &pem));
+    let parts: Vec<&str> = good.split('.').collect();
+    let tampered = signed(&json!({"sub": "1"}));
+    let other_claims = tampered.split('.').nth(1).unwrap();
+    forged.extend([
+        String::new(),
+        "Bearer".to_owned(),
+        "Bearer ".to_owned(),
+        "Bearer x".to_owned(),
+        "Bearer a.b.c".to_owned(),
+        format!("Basic {good}"),
+        format!("Token {good}"),
+        good.clone(),
+        format!("Bearer {good}x"),
+        format!("Bearer {good}.{good}"),
+        format!("Bearer {good}, Bearer {good}"),
+        format!("Bearer {} {}", parts[0], parts[1]),
+        format!("Bearer {}.{}.", parts[0], parts[1]),
+        format!("Bearer {}.{other_claims}.{}", parts[0], parts[2]),
+        format!("Bearer {}", "a".repeat(5_000)),
+    ]);
+    for authorization in forged {
+        let request = app.client().request(Method::GET, "/api/users/profile");
+        let answer = Answer::of(request.header("Authorization", &authorization)).await;
+        assert_eq!(answer.header("www-authenticate"), Some("Bearer"));
+        let problem = alike(answer.problem_of(401, "unauthenticated"));
+        assert_eq!(&problem, expected, "{authorization}");
+    }
+    // Two are no one's, and in the query it is not looked for.
+    let twice = app.client().request(Method::GET, "/api/users/profile");
+    let twice = twice.bearer_auth(&good).header("Authorization", format!("Bearer {good}"));
+    Answer::of(twice).await.problem_of(401, "unauthenticated");
+    let path = format!("/api/users/profile?access_token={good}");
+    app.client().get(&path).await.problem_of(401, "unauthenticated");
+    // The same claims, signed as they should be, are taken: each of the above fails for its own
+    // reason. The scheme's case does not matter.
+    for scheme in ["Bearer", "bearer", "BEARER"] {
+        let request = app.client().request(Method::GET, "/api/users/profile");
+        let answer = Answer::of(request.header("Authorization", format!("{scheme} {good}"))).await;
+        assert_eq!(answer.expect(StatusCode::OK)["id"], person.id);
+    }
+}
+
+fn claims(id: i64) -> Value {
+    let now = get_current_timestamp();
+    json!({
+        "iss": "lunation", "aud": "lunation", "sub": id.to_string(), "iat": now, "nbf": now,
+        "exp": now + 600, "jti": "forged",
+    })
+}
+
+/// The right claims under a wrong signature, or a header that is none of ours.
+fn other_signatures(header: &Header, claims: &Value, ours: &EncodingKey, pem: &[u8]) -> Vec<String> {
+    // RFC 8410's example key: as good as ours, but not ours.
+    let theirs = "-----BEGIN PRIVATE KEY-----\n\
+        MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\
+        -----END PRIVATE KEY-----\n";
+    let theirs = EncodingKey::from_ed_pem(theirs.as_bytes()).unwrap();
+    let symmetric = EncodingKey::from_secret(pem);
+    let changed = |change: &dyn Fn(&mut Header), key: &EncodingKey| {
+        let mut header = header.clone();
+        change(&mut header);
+        encode(&header, claims, key).unwrap()
+    };
+    let unsigned = changed(&|_| {}, ours);
+    let payload = unsigned.split('.').nth(1).unwrap();
+    // {"alg":"none","typ":"at+jwt"}
+    let none = format!("eyJhbGciOiJub25lIiwidHlwIjoiYXQrand0In0.{payload}.");
+    [
+        changed(&|_| {}, &theirs),
+        changed(&|header| header.kid = Some("unknown".to_owned()), &theirs),
+        changed(&|header| header.kid = None, ours),
+        changed(&|header| header.typ = Some("JWT".to_owned()), ours),
+        changed(&|header| header.typ = None, ours),
+        changed(&|header| header.alg = Algorithm::HS256, &symmetric),
+        changed(&|header| header.alg = Algorithm::HS512, &symmetric),
+        none,
+    ]
+    .map(|token| format!("Bearer {token}"))
+    .to_vec()
+}

@@ -1,0 +1,120 @@
+//! A private nats-server with JetStream that can be killed, wiped and brought back.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use super::wait;
+
+/// One server on a free port.
+pub(crate) struct NatsServer {
+    directory: TempDir,
+    child: Option<Child>,
+    port: u16,
+}
+
+impl NatsServer {
+    /// Starts a server with an empty store.
+    pub(crate) async fn start() -> Self {
+        let directory = tempfile::Builder::new().prefix("lunation-nats-").tempdir().unwrap();
+        let mut server = Self { directory, child: None, port: 0 };
+        server.run().await;
+        server
+    }
+
+    /// Where it is reached.
+    pub(crate) fn url(&self) -> String {
+        format!("nats://127.0.0.1:{}", self.port)
+    }
+
+    /// SIGKILL.
+    pub(crate) fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let _ended_already = child.kill();
+            child.wait().unwrap();
+        }
+    }
+
+    /// Starts it again on the same port, over whatever its store holds.
+    pub(crate) async fn restart(&mut self) {
+        self.kill();
+        self.run().await;
+    }
+
+    /// Removes everything that it stored. The server must not run.
+    pub(crate) fn wipe(&self) {
+        assert!(self.child.is_none(), "kill the server first");
+        let _absent = fs::remove_dir_all(self.store());
+    }
+
+    /// Copies the store elsewhere, to be put back later.
+    pub(crate) fn copy_store(&self, to: &Path) {
+        copy(&self.store(), to);
+    }
+
+    /// Puts an older copy of the store back. The server must not run.
+    pub(crate) fn put_store_back(&self, from: &Path) {
+        self.wipe();
+        copy(from, &self.store());
+    }
+
+    /// An independent client.
+    pub(crate) async fn client(&self) -> async_nats::Client {
+        async_nats::connect(self.url()).await.unwrap()
+    }
+
+    fn store(&self) -> PathBuf {
+        self.directory.path().join("store")
+    }
+
+    async fn run(&mut self) {
+        let ports = self.directory.path().join("ports");
+        let _absent = fs::remove_dir_all(&ports);
+        fs::create_dir_all(&ports).unwrap();
+        let port = if self.port == 0 { "-1".to_owned() } else { self.port.to_string() };
+        let child = Command::new(binary())
+            .args(["-a", "127.0.0.1", "-p", &port, "-js", "-sd"])
+            .arg(self.store())
+            .arg("--ports_file_dir")
+            .arg(&ports)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let ports_file = ports.join(format!("nats-server_{}.ports", child.id()));
+        self.child = Some(child);
+        self.port = wait::until("nats-server to listen", || {
+            let port = fs::read(&ports_file).ok().and_then(|json| port_of(&json));
+            async move { port }
+        })
+        .await;
+    }
+}
+
+impl Drop for NatsServer {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn port_of(json: &[u8]) -> Option<u16> {
+    let ports: Value = serde_json::from_slice(json).ok()?;
+    ports["nats"][0].as_str()?.rsplit(':').next()?.parse().ok()
+}
+
+/// Debian installs the server where an ordinary user's PATH does not look.
+fn binary() -> PathBuf {
+    let in_sbin = Path::new("/usr/sbin/nats-server");
+    if in_sbin.exists() { in_sbin.to_owned() } else { PathBuf::from("nats-server") }
+}
+
+fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(copied.success());
+}

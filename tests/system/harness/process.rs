@@ -1,0 +1,170 @@
+//! A process of the built binary, its output, and the ways in which it can end.
+
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::Duration,
+};
+
+use serde::Deserialize;
+
+use super::wait;
+
+/// The built binary.
+pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_lunation");
+
+/// The binary, without what the one who runs the tests has set for themselves.
+pub(crate) fn binary() -> Command {
+    let mut command = Command::new(BINARY);
+    for domain in ["USERS", "CYCLES", "ANALYTICS", "NOTIFICATIONS"] {
+        command.env_remove(format!("{domain}_DATABASE_URL"));
+    }
+    command.env_remove("NATS_URL");
+    command
+}
+
+/// What a running instance writes into its data directory.
+#[derive(Clone, Deserialize)]
+pub(crate) struct Running {
+    pub(crate) pid: u32,
+    pub(crate) listen: SocketAddr,
+    pub(crate) admin_listen: Option<SocketAddr>,
+    /// The socket directory of the embedded Postgres.
+    pub(crate) postgres_socket_dir: Option<PathBuf>,
+}
+
+/// One `lunation serve`.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) running: Running,
+    pub(crate) log: PathBuf,
+}
+
+/// How to start a process.
+#[derive(Clone, Default)]
+pub(crate) struct Start {
+    pub(crate) args: Vec<String>,
+    pub(crate) environment: BTreeMap<String, String>,
+}
+
+impl Process {
+    /// Starts `lunation serve` over a data directory and waits until it listens.
+    pub(crate) async fn start(data_dir: &Path, start: &Start) -> Self {
+        let mut process = Self::spawn(data_dir, start);
+        let announced = data_dir.join("running.json");
+        let log = process.log.clone();
+        let pid = process.child.id();
+        process.running =
+            wait::until_within(Duration::from_mins(1), "the service to listen", || {
+                if let Some(status) = process.child.try_wait().unwrap() {
+                    panic!("the service ended at start: {status}\n{}", tail(&log));
+                }
+                let running = fs::read(&announced)
+                    .ok()
+                    .and_then(|json| serde_json::from_slice::<Running>(&json).ok())
+                    .filter(|running| running.pid == pid);
+                async { running }
+            })
+            .await;
+        process
+    }
+
+    /// Starts the process without waiting for it to listen; its `running` is not filled in.
+    pub(crate) fn spawn(data_dir: &Path, start: &Start) -> Self {
+        let free = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"].map(str::to_owned);
+        let args = free.into_iter().chain(start.args.clone()).collect();
+        Self::spawn_plain(data_dir, &Start { args, environment: start.environment.clone() })
+    }
+
+    /// Like [`Process::spawn`], with no other addresses than those in `start`.
+    pub(crate) fn spawn_plain(data_dir: &Path, start: &Start) -> Self {
+        let log = data_dir.with_extension("log");
+        let output = File::options().create(true).append(true).open(&log).unwrap();
+        let child = binary()
+            .arg("serve")
+            .arg("--data-dir")
+            .arg(data_dir)
+            .args(&start.args)
+            .env("LUNATION_LOG_FORMAT", "json")
+            .env("LUNATION_LOG_FILTER", "info,lunation=debug,lunation_actor_runtime=debug")
+            .envs(&start.environment)
+            .stdin(Stdio::null())
+            .stdout(output.try_clone().unwrap())
+            .stderr(output)
+            .spawn()
+            .unwrap();
+        let nowhere = SocketAddr::from(([127, 0, 0, 1], 0));
+        let running = Running {
+            pid: child.id(),
+            listen: nowhere,
+            admin_listen: None,
+            postgres_socket_dir: None,
+        };
+        Self { child, running, log }
+    }
+
+    /// Where the embedded Postgres is reached.
+    pub(crate) fn socket_dir(&self) -> String {
+        let directory = self.running.postgres_socket_dir.as_ref().expect("Postgres is embedded");
+        directory.to_str().expect("the path is text").to_owned()
+    }
+
+    /// SIGKILL: nothing is flushed, nothing is told.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// Sends a signal by its name, such as `TERM` or `STOP`.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.child.id().to_string();
+        let sent = Command::new("kill").args([&format!("-{name}"), pid.as_str()]).status().unwrap();
+        assert!(sent.success());
+    }
+
+    /// Waits until the process has ended by itself.
+    pub(crate) async fn ended(&mut self) -> ExitStatus {
+        wait::until("the process to end", || {
+            let status = self.child.try_wait().unwrap();
+            async move { status }
+        })
+        .await
+    }
+
+    /// Whether the process still runs.
+    pub(crate) fn lives(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Everything that it has printed so far.
+    pub(crate) fn output(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).unwrap()).into_owned()
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
+        // A clean stop, so that the embedded Postgres goes too.
+        self.signal("TERM");
+        for _ in 0..200 {
+            if !matches!(self.child.try_wait(), Ok(None)) {
+                return;
+            }
+            wait::pause_in_drop();
+        }
+        let _gone = self.child.kill();
+        let _reaped = self.child.wait();
+    }
+}
+
+fn tail(log: &Path) -> String {
+    let text = fs::read_to_string(log).unwrap_or_default();
+    let lines: Vec<&str> = text.lines().collect();
+    lines.get(lines.len().saturating_sub(30)..).unwrap_or_default().join("\n")
+}

@@ -1,0 +1,18 @@
+//! The system's tests: the built binary as a process, a real Postgres, a real nats-server, HTTP by
+//! a client. The same bodies run against every shape of the system; see `harness::Shape`.
+#![cfg(test)]
+
+mod harness;
+
+mod bad_input;
+mod broker;
+mod contract;
+mod crash_points;
+mod lifecycle;
+mod load_kill;
+mod logs;
+mod oracle;
+mod panics;
+mod race;
+mod rebuild;
+mod walk_through;
