@@ -46,7 +46,10 @@ impl Service {
         let ListPredictions { user_id, active, min_version, page } = request;
         let filter = PredictionFilter { active, page };
         self.read_at_least(call, user_id, min_version, || async move {
-            let list = prediction_list_for_user(&self.pool, user_id, filter).await?;
+            let list = database::read(&self.pool, || {
+                prediction_list_for_user(&self.pool, user_id, filter)
+            });
+            let list = list.await?;
             Ok((list.as_of_version, list))
         })
         .await
@@ -61,9 +64,9 @@ impl Service {
         self.waker.wake(call, user_id, Wanted::Current).await?;
         let filter =
             PredictionFilter { active: Some(true), page: PageRequest { limit: 1, offset: 0 } };
-        let list = prediction_list_for_user(&self.pool, user_id, filter)
-            .await
-            .map_err(|error| database::refusal(&error))?;
+        let list =
+            database::read(&self.pool, || prediction_list_for_user(&self.pool, user_id, filter));
+        let list = list.await.map_err(|error| database::refusal(&error))?;
         let PredictionList { predictions, total: _, as_of_version } = list;
         let prediction = predictions.into_iter().next().ok_or_else(|| {
             Refusal::new(ErrorKind::Invalid, "insufficient-data", "Log a cycle first.")
@@ -78,7 +81,8 @@ impl Service {
     ) -> Result<Insights, Refusal> {
         let GetInsights { user_id, min_version } = request;
         self.read_at_least(call, user_id, min_version, || async move {
-            let (as_of_version, statistics) = subject_statistics(&self.pool, user_id).await?;
+            let read = database::read(&self.pool, || subject_statistics(&self.pool, user_id));
+            let (as_of_version, statistics) = read.await?;
             let insights = insights(&statistics);
             Ok((as_of_version, Insights { insights, statistics, as_of_version }))
         })
@@ -92,7 +96,10 @@ impl Service {
     ) -> Result<CycleAnalyticsList, Refusal> {
         let ListCycleAnalytics { user_id, min_version, page } = request;
         self.read_at_least(call, user_id, min_version, || async move {
-            let list = cycle_analytics_list_for_user(&self.pool, user_id, page).await?;
+            let list = database::read(&self.pool, || {
+                cycle_analytics_list_for_user(&self.pool, user_id, page)
+            });
+            let list = list.await?;
             Ok((list.as_of_version, list))
         })
         .await
@@ -102,16 +109,19 @@ impl Service {
         &self,
         request: GetActivePrediction,
     ) -> Result<ActivePrediction, Refusal> {
-        let active = prediction_active_for_user(&self.pool, request.user_id).await;
-        active.map_err(|error| database::refusal(&error))
+        let active =
+            database::read(&self.pool, || prediction_active_for_user(&self.pool, request.user_id));
+        active.await.map_err(|error| database::refusal(&error))
     }
 
     pub(crate) async fn list_predictions_changed(
         &self,
         ListPredictionsChanged(request): ListPredictionsChanged,
     ) -> Result<ChangedPage, Refusal> {
-        let page = outbox::changed_since(&self.pool, Topic::PredictionChanged, &request).await;
-        page.map_err(|error| database::refusal(&error))
+        let page = database::read(&self.pool, || {
+            outbox::changed_since(&self.pool, Topic::PredictionChanged, &request)
+        });
+        page.await.map_err(|error| database::refusal(&error))
     }
 
     pub(crate) async fn check(&self) -> GroupHealth {

@@ -94,12 +94,12 @@ impl Service {
             from: from.map(validate::filter_date),
             to: to.map(validate::filter_date),
         };
-        store::cycle_page(&self.pool, user_id, filter, page).await.map_err(refused)
+        self.read(|| store::cycle_page(&self.pool, user_id, filter, page)).await
     }
 
     pub(crate) async fn get_cycle(&self, request: GetCycle) -> Result<Cycle, Refusal> {
         let GetCycle { user_id, cycle_id } = request;
-        let cycle = store::cycle_get(&self.pool, user_id, cycle_id).await.map_err(refused)?;
+        let cycle = self.read(|| store::cycle_get(&self.pool, user_id, cycle_id)).await?;
         cycle.ok_or_else(|| CyclesError::NotFound.into())
     }
 
@@ -115,12 +115,12 @@ impl Service {
             from: from.map(validate::filter_date),
             to: to.map(validate::filter_date),
         };
-        store::symptom_page(&self.pool, user_id, &filter, page).await.map_err(refused)
+        self.read(|| store::symptom_page(&self.pool, user_id, &filter, page)).await
     }
 
     pub(crate) async fn get_history(&self, request: GetHistory) -> Result<History, Refusal> {
         let GetHistory { user_id } = request;
-        store::history_get(&self.pool, user_id).await.map_err(refused)
+        self.read(|| store::history_get(&self.pool, user_id)).await
     }
 
     pub(crate) async fn list_changed(
@@ -128,15 +128,21 @@ impl Service {
         request: ListCyclesChanged,
     ) -> Result<ChangedPage, Refusal> {
         let ListCyclesChanged(changed_since) = request;
-        outbox::changed_since(&self.pool, Topic::CycleChanged, &changed_since)
-            .await
-            .map_err(refused)
+        let topic = Topic::CycleChanged;
+        self.read(|| outbox::changed_since(&self.pool, topic, &changed_since)).await
     }
 
     pub(crate) async fn check(&self, request: CheckCycles) -> GroupHealth {
         let CheckCycles {} = request;
         let healthy = database::is_healthy(&self.pool).await;
         GroupHealth { checks: vec![Check { name: "database".into(), healthy }] }
+    }
+
+    async fn read<T, Reading>(&self, read: impl FnMut() -> Reading) -> Result<T, Refusal>
+    where
+        Reading: Future<Output = Result<T, sqlx::Error>>,
+    {
+        database::read(&self.pool, read).await.map_err(|error| database::refusal(&error))
     }
 
     fn write<R: Request + Serialize, C>(
@@ -149,10 +155,4 @@ impl Service {
         let change = change(request);
         Ok(Versioned { change, call: call.clone(), fingerprint, clock: self.clock })
     }
-}
-
-/// The database's error as the asker may read it.
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` calls")]
-fn refused(error: sqlx::Error) -> Refusal {
-    database::refusal(&error)
 }

@@ -9,7 +9,7 @@ use ractor::{Actor, ActorProcessingErr, ActorRef};
 
 use crate::{FAULT_POINTS, service::Service, writes::ApplySnapshot};
 
-/// What the consumer (256) and a sweep (64) may have in flight, with room to spare.
+/// What the consumer (64) and a sweep (64) may have in flight, with room to spare.
 pub(crate) const ADMISSION: AdmissionLimits =
     AdmissionLimits { in_flight_max: 512, in_flight_per_user_max: 8 };
 

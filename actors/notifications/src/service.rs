@@ -62,7 +62,10 @@ impl Service {
     ) -> Result<PreferencesView, Refusal> {
         let GetPreferences { user_id, min_version } = request;
         let read = || async {
-            let found = store::preferences_get_or_create(user_id, &self.pool, self.clock.now());
+            // Making the row twice is making it once.
+            let found = database::read(&self.pool, || {
+                store::preferences_get_or_create(user_id, &self.pool, self.clock.now())
+            });
             let (as_of_version, preferences) = found.await?;
             Ok((as_of_version, preferences))
         };
@@ -98,7 +101,10 @@ impl Service {
     ) -> Result<NotificationList, Refusal> {
         let ListNotifications { user_id, status, min_version, page } = request;
         let read = || async {
-            let list = store::notification_list_for_user(user_id, &self.pool, status, page).await?;
+            let list = database::read(&self.pool, || {
+                store::notification_list_for_user(user_id, &self.pool, status, page)
+            });
+            let list = list.await?;
             Ok((list.as_of_version, list))
         };
         let (_, list) = self.read_at_least(call, user_id, min_version, read).await?;
@@ -111,7 +117,11 @@ impl Service {
         request: GetNotification,
     ) -> Result<NotificationView, Refusal> {
         let GetNotification { user_id, notification_id, min_version } = request;
-        let read = || store::notification_get(user_id, &self.pool, notification_id);
+        let read = || {
+            database::read(&self.pool, || {
+                store::notification_get(user_id, &self.pool, notification_id)
+            })
+        };
         let (as_of_version, notification) =
             self.read_at_least(call, user_id, min_version, read).await?;
         let notification = notification.ok_or_else(Refusal::not_found)?;

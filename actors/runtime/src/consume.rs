@@ -16,12 +16,15 @@ use crate::{
     supervisor::Child,
 };
 
-/// Most wake-ups that are worked on at once: what the durable lets be unacknowledged.
-const IN_FLIGHT_MAX: usize = 256;
+/// Most wake-ups that are worked on at once. Each asks the owner, through the door by which people
+/// come too (256 places): a backlog may not take all of them.
+const IN_FLIGHT_MAX: usize = 64;
 /// How long the work on one wake-up may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// How often the broker hears that the work goes on.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
+/// Longest pause while a dependency is away: it bounds how late its return is noticed.
+const PAUSE_MAX: Duration = Duration::from_secs(10);
 /// A wake-up that failed this often goes to the dead letters.
 const DELIVERIES_MAX: u32 = 5;
 /// How long an event of a newer schema waits for the upgrade of this process.
@@ -119,14 +122,20 @@ async fn settle(delivery: Delivery, durable: Durable, consumer: Arc<dyn Consumer
             Settled::Done
         }
         Ok(Err(refusal)) if is_away(&refusal) => {
-            let delay = backoff(Duration::from_secs(1), attempt);
-            tracing::warn!(durable = durable.name(), code = %refusal.code, "a dependency is away; pulling stops for a while");
+            let delay = backoff(Duration::from_secs(1), attempt).min(PAUSE_MAX);
+            tracing::warn!(
+                durable = durable.name(), code = %refusal.code, request_id = %event.request_id,
+                "a dependency is away; pulling stops for a while"
+            );
             delivery.retry(delay).await;
             Settled::Away(delay)
         }
         Ok(Err(_)) | Err(_) if attempt >= DELIVERIES_MAX => bury(delivery, durable, "failed").await,
         Ok(Err(_)) | Err(_) => {
-            tracing::error!(durable = durable.name(), %user_id, attempt, "a wake-up failed; it comes again");
+            tracing::error!(
+                durable = durable.name(), %user_id, attempt, request_id = %event.request_id,
+                "a wake-up failed; it comes again"
+            );
             delivery.retry(backoff(Duration::from_millis(500), attempt)).await;
             Settled::Failed
         }

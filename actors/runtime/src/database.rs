@@ -51,7 +51,11 @@ pub fn open(options: &DatabaseOptions) -> Result<PgPool, sqlx::Error> {
 pub fn open_relaxed(options: &DatabaseOptions) -> Result<PgPool, sqlx::Error> {
     let connect = PgConnectOptions::from_str(&options.url)?
         .application_name(&format!("{}-relay", options.application_name))
-        .options([("statement_timeout", "2000"), ("synchronous_commit", "off")]);
+        .options([
+            ("statement_timeout", "2000"),
+            ("idle_in_transaction_session_timeout", "5000"),
+            ("synchronous_commit", "off"),
+        ]);
     Ok(pool_options(2).connect_lazy_with(connect))
 }
 
@@ -88,6 +92,30 @@ pub async fn begin(pool: &PgPool) -> Result<PgTransaction<'static>, sqlx::Error>
     }
 }
 
+/// Reads by one statement, again if its connection was lost: a read changes nothing, so it may be
+/// done again, and each try drops one of the pooled connections that died with a restarted server.
+///
+/// # Errors
+///
+/// The database's.
+pub async fn read<T, Reading>(
+    pool: &PgPool,
+    mut read: impl FnMut() -> Reading,
+) -> Result<T, sqlx::Error>
+where
+    Reading: Future<Output = Result<T, sqlx::Error>>,
+{
+    let attempts_max = pool.options().get_max_connections();
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        match read().await {
+            Err(error) if is_connection_loss(&error) && attempt <= attempts_max => {}
+            done => return done,
+        }
+    }
+}
+
 /// Whether the connection was lost, as opposed to a statement refused.
 pub fn is_connection_loss(error: &sqlx::Error) -> bool {
     match error {
@@ -111,10 +139,10 @@ pub fn is_transient(error: &sqlx::Error) -> bool {
         | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(database) => database.code().is_some_and(|code| {
             // Connection (08), resources (53), operator intervention (57), system (58), deadlock
-            // and serialisation (40), lock not available (55P03).
+            // and serialisation (40), lock not available (55P03), and a transaction that the server
+            // ended because this process was too slow (25P03).
             ["08", "53", "57", "58", "40"].iter().any(|class| code.starts_with(class))
-                || code == "55P03"
-                || code == "3D000"
+                || ["55P03", "25P03", "3D000"].contains(&code.as_ref())
         }),
         _ => false,
     }
@@ -161,5 +189,5 @@ pub fn violated_constraint(error: &sqlx::Error) -> Option<&str> {
 
 /// Whether the database answers.
 pub async fn is_healthy(pool: &PgPool) -> bool {
-    sqlx::query_scalar!("SELECT 1").fetch_one(pool).await.is_ok()
+    read(pool, || sqlx::query_scalar!("SELECT 1").fetch_one(pool)).await.is_ok()
 }

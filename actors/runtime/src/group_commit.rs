@@ -81,14 +81,20 @@ impl<W: Write> GroupCommit<W> {
     ) -> Self {
         let queues = (0..WRITERS).map(|_| {
             let (queue, jobs) = mpsc::channel(QUEUE_MAX);
-            let actor = actor.clone();
+            let (actor, owner) = (actor.clone(), actor.clone());
             let writer = Writer {
                 points,
                 pool: pool.clone(),
                 after_commit: Arc::clone(after_commit),
                 panicked: Box::new(move || report_panic(&actor)),
             };
-            tasks::spawn(writer.run(jobs));
+            tasks::spawn(async move {
+                // Writes are caught one by one. A panic beside them ends the writer, and its users
+                // would have none: the actor starts again with new writers.
+                if AssertUnwindSafe(writer.run(jobs)).catch_unwind().await.is_err() {
+                    report_panic(&owner);
+                }
+            });
             queue
         });
         Self { queues: queues.collect() }
@@ -153,7 +159,11 @@ impl Writer {
                 }
                 Err(_) => {
                     for job in jobs {
-                        self.one(job).await;
+                        // One by one takes long if the database is away: who has gone meanwhile
+                        // is not served.
+                        if let Some(job) = job.still_wanted() {
+                            self.one(job).await;
+                        }
                     }
                 }
             }

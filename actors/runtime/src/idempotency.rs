@@ -21,6 +21,8 @@ use crate::{
 const KEEP_HOURS: i32 = 24;
 /// How often old answers are dropped.
 const PURGE_EVERY: Duration = Duration::from_hours(1);
+/// Most answers that one statement drops: it has to end within the statement's time limit.
+const PURGE_BATCH: u64 = 2_000;
 
 /// The key and the request of a write, as hashes.
 #[derive(Clone)]
@@ -110,7 +112,7 @@ pub fn purge_child(group: &str, pool: PgPool) -> Child {
         async move {
             let purge = async {
                 loop {
-                    purge_once(&pool).await;
+                    while purge_batch(&pool).await == PURGE_BATCH {}
                     time::sleep(PURGE_EVERY).await;
                 }
             };
@@ -120,14 +122,23 @@ pub fn purge_child(group: &str, pool: PgPool) -> Child {
     })
 }
 
-async fn purge_once(pool: &PgPool) {
+/// Drops some old answers, and says how many.
+async fn purge_batch(pool: &PgPool) -> u64 {
     let purged = sqlx::query!(
-        "DELETE FROM idempotency WHERE created_at < now() - make_interval(hours => $1)",
+        r#"DELETE FROM idempotency WHERE ctid = ANY(ARRAY(
+               SELECT ctid FROM idempotency
+               WHERE created_at < now() - make_interval(hours => $1) LIMIT $2))"#,
         KEEP_HOURS,
+        PURGE_BATCH.cast_signed(),
     )
     .execute(pool)
     .await;
-    if let Err(error) = purged {
-        tracing::warn!(cause = %database::describe(&error), "could not drop old idempotency keys");
+    match purged {
+        Ok(purged) => purged.rows_affected(),
+        Err(error) => {
+            let cause = database::describe(&error);
+            tracing::warn!(%cause, "could not drop old idempotency keys");
+            0
+        }
     }
 }

@@ -30,6 +30,8 @@ const POLL: Duration = Duration::from_millis(250);
 const POSITION_CHECK: Duration = Duration::from_secs(30);
 /// How long it rests when the broker or the database is away.
 const REST: Duration = Duration::from_secs(1);
+/// Delays are rounded up to whole steps of this, so that the rows of a batch share a statement.
+const DELAY_STEP: Duration = Duration::from_millis(250);
 
 /// Wakes a relay of the same process after a commit.
 #[derive(Clone, Default)]
@@ -59,8 +61,14 @@ pub struct Relay {
 struct Sent {
     user_id: UserId,
     version: Version,
-    attempt: u32,
     result: Result<Option<u64>, PublishError>,
+}
+
+/// How much is taken on: while the bus is away, one row now and then tries whether it is back, and
+/// the others stay where they are.
+struct Pace {
+    in_flight_max: usize,
+    rests_until: Instant,
 }
 
 impl Relay {
@@ -76,12 +84,13 @@ impl Relay {
         let mut in_flight = FuturesUnordered::new();
         let mut next_position_check = Instant::now();
         let mut look = true;
+        let mut pace = Pace::new();
         loop {
             if Instant::now() >= next_position_check {
                 next_position_check = Instant::now() + POSITION_CHECK;
                 self.check_position().await;
             }
-            let room = IN_FLIGHT_MAX.saturating_sub(in_flight.len());
+            let room = pace.room(in_flight.len());
             if look && room > 0 && !stop.is_cancelled() {
                 let claimed = self.claim(room).await;
                 look = claimed.len() == room;
@@ -96,6 +105,7 @@ impl Relay {
                     while let Some(Some(more)) = in_flight.next().now_or_never() {
                         sent.push(more);
                     }
+                    pace.follow(&sent);
                     self.settle(sent).await;
                 }
                 () = self.poke.0.notified() => look = true,
@@ -130,25 +140,31 @@ impl Relay {
             topic = self.topic.name(), %user_id, %version, request_id = %event.request_id,
             published = result.is_ok(), "carried an event"
         );
-        Sent { user_id, version, attempt, result: result.map(|done| done.stream_sequence) }
+        Sent { user_id, version, result: result.map(|done| done.stream_sequence) }
     }
 
     async fn settle(&self, sent: Vec<Sent>) {
         let mut published = Vec::with_capacity(sent.len());
         let mut last_sequence = None;
         let mut refused: BTreeMap<Duration, Vec<UserId>> = BTreeMap::new();
-        for Sent { user_id, version, attempt, result } in sent {
+        let mut first_error = None;
+        for Sent { user_id, version, result } in sent {
             match result {
                 Ok(sequence) => {
                     published.push((user_id, version));
                     last_sequence = last_sequence.max(sequence);
                 }
                 Err(error) => {
-                    tracing::warn!(topic = self.topic.name(), %user_id, attempt, %error, "an event was not taken; it is offered again");
-                    let delay = error.retry_after().unwrap_or(REST);
+                    let delay = in_steps(error.retry_after().unwrap_or(REST));
                     refused.entry(delay).or_default().push(user_id);
+                    first_error.get_or_insert(error);
                 }
             }
+        }
+        if let Some(error) = first_error {
+            // One line for all of them: an outage must not flood the log.
+            let events = refused.values().map(Vec::len).sum::<usize>();
+            tracing::warn!(topic = self.topic.name(), events, %error, "events were not taken; they are offered again");
         }
         for (delay, users) in refused {
             self.postpone(&users, delay).await;
@@ -208,5 +224,73 @@ impl Relay {
                 tracing::warn!(topic = self.topic.name(), cause = %database::describe(&error), "could not publish the last day again");
             }
         }
+    }
+}
+
+impl Pace {
+    fn new() -> Self {
+        Self { in_flight_max: IN_FLIGHT_MAX, rests_until: Instant::now() }
+    }
+
+    /// How many rows may be claimed beside those in flight.
+    fn room(&self, in_flight: usize) -> usize {
+        if Instant::now() < self.rests_until {
+            return 0;
+        }
+        self.in_flight_max.saturating_sub(in_flight)
+    }
+
+    /// Learns from what became of some rows.
+    fn follow(&mut self, sent: &[Sent]) {
+        let is_away = |sent: &Sent| sent.result.as_ref().is_err_and(PublishError::is_away);
+        if sent.iter().any(|sent| sent.result.is_ok()) {
+            *self = Self::new();
+        } else if sent.iter().any(is_away) {
+            self.in_flight_max = 1;
+            self.rests_until = Instant::now() + REST;
+        }
+    }
+}
+
+fn in_steps(delay: Duration) -> Duration {
+    let steps = delay.as_millis().div_ceil(DELAY_STEP.as_millis());
+    DELAY_STEP.saturating_mul(u32::try_from(steps).unwrap_or(u32::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use nats::Durable;
+
+    use super::*;
+
+    fn sent(result: Result<Option<u64>, PublishError>) -> Sent {
+        Sent { user_id: UserId::new(1), version: Version::new(1), result }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_the_bus_is_away_one_row_tries_now_and_then() {
+        let mut pace = Pace::new();
+        assert_eq!(pace.room(6), IN_FLIGHT_MAX - 6);
+        let away = || sent(Err(PublishError::Unavailable("there is no connection")));
+        pace.follow(&[away(), away()]);
+        assert_eq!(pace.room(0), 0);
+        time::advance(REST).await;
+        assert_eq!((pace.room(0), pace.room(1)), (1, 0));
+        pace.follow(&[away()]);
+        assert_eq!(pace.room(0), 0);
+        time::advance(REST).await;
+        pace.follow(&[sent(Ok(Some(7)))]);
+        assert_eq!(pace.room(0), IN_FLIGHT_MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_user_who_is_put_off_slows_nobody_down() {
+        let mut pace = Pace::new();
+        let delay = Duration::from_millis(501);
+        let durable = Durable::Analytics;
+        pace.follow(&[sent(Err(PublishError::RetryRequested { durable, delay }))]);
+        assert_eq!(pace.room(0), IN_FLIGHT_MAX);
+        assert_eq!(in_steps(delay), Duration::from_millis(750));
+        assert_eq!(in_steps(Duration::from_secs(1)), Duration::from_secs(1));
     }
 }

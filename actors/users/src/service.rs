@@ -57,8 +57,8 @@ impl Service {
         let place = self.passwords.reserve()?;
         // What is no address is nobody's; it may hold characters that the database cannot.
         let found = if validate::is_email(&email) {
-            let found = store::credentials_find(&self.pool, &email).await;
-            found.map_err(|error| database::refusal(&error))?
+            let found = database::read(&self.pool, || store::credentials_find(&self.pool, &email));
+            found.await.map_err(|error| database::refusal(&error))?
         } else {
             None
         };
@@ -74,8 +74,8 @@ impl Service {
     /// One's own profile.
     pub(crate) async fn get_profile(&self, request: &GetProfile) -> Result<User, Refusal> {
         let GetProfile { user_id } = request;
-        let found = store::account_read(&self.pool, *user_id).await;
-        found.map_err(|error| database::refusal(&error))?.ok_or_else(Refusal::not_found)
+        let found = database::read(&self.pool, || store::account_read(&self.pool, *user_id));
+        found.await.map_err(|error| database::refusal(&error))?.ok_or_else(Refusal::not_found)
     }
 
     /// The write that changes one's own profile.
@@ -120,8 +120,9 @@ impl Service {
         request: &Register,
         first: Registered,
     ) -> Result<User, Refusal> {
-        let stored = store::password_hash_read(&self.pool, first.user_id).await;
-        let stored = stored.map_err(|error| database::refusal(&error))?;
+        let stored =
+            database::read(&self.pool, || store::password_hash_read(&self.pool, first.user_id));
+        let stored = stored.await.map_err(|error| database::refusal(&error))?;
         if place.verify(call.deadline, request.password.clone(), stored).await? {
             Ok(first.into_user(request))
         } else {

@@ -11,7 +11,7 @@ use sqlx::{PgConnection, PgExecutor};
 use crate::{timeline, writes::Stamp};
 
 /// Which cycles of a user.
-#[derive(Default)]
+#[derive(Clone, Copy, Default)]
 pub(crate) struct CycleFilter {
     /// Only this one.
     pub(crate) only: Option<CycleId>,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use actor_runtime::admission::AdmissionLimits;
 use contracts::{ErrorKind, UserId, cycles::ListCycles};
-use futures::future::join;
+use futures::future::{join, join_all};
 
 use crate::harness::{ALL, PATIENCE, TestApp, call, record, refused};
 
@@ -66,6 +66,27 @@ async fn what_nobody_waits_for_is_not_begun() {
     // The mailbox is served in order: had the late one been begun, this would be refused.
     let written = app.group.record(USER, "2025-01-10", None).await.unwrap();
     assert_eq!(written.version.get(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn connections_that_died_cost_nobody_an_answer() {
+    let app = TestApp::start().await;
+    let group = &app.group;
+    for (count, start) in (1..).zip(["2025-01-10", "2025-02-10", "2025-03-10"]) {
+        // All of the pool's connections have been used a moment ago, so none is pinged.
+        join_all((0..32).map(|_| group.list(USER))).await;
+        sqlx::query!(
+            r#"SELECT count(pg_terminate_backend(pid)) AS "died!" FROM pg_stat_activity
+               WHERE application_name = 'cycles-test' AND pid <> pg_backend_pid()"#
+        )
+        .fetch_one(&app.pool)
+        .await
+        .unwrap();
+        let (lists, written) =
+            join(join_all((0..8).map(|_| group.list(USER))), group.record(USER, start, None)).await;
+        assert_eq!(lists.len(), 8);
+        assert_eq!(written.unwrap().version.get(), count);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
