@@ -1,6 +1,6 @@
 //! Who is calling: the bearer token of a request.
 
-use contracts::{Handle, Request as Ask, UserId, call::IdempotencyKey};
+use contracts::{Call, Handle, Request as Ask, UserId, call::IdempotencyKey};
 use poem::{
     Request, RequestBody,
     http::{HeaderMap, header},
@@ -29,7 +29,7 @@ impl Caller {
         group: &Handle<R::Mailbox>,
         request: R,
     ) -> Result<R::Reply, Problem> {
-        self.context.ask(group, request).await
+        Ok(group.ask(&self.call(), request).await?)
     }
 
     /// Asks a group to write something, once for each idempotency key.
@@ -39,7 +39,14 @@ impl Caller {
         idempotency_key: Option<IdempotencyKey>,
         request: R,
     ) -> Result<R::Reply, Problem> {
-        self.context.write(group, idempotency_key, request).await
+        let call = Call { idempotency_key, ..self.call() };
+        Ok(group.ask(&call, request).await?)
+    }
+
+    /// The call that an ask is made with. It says who asks: a group admits only so much of one
+    /// person at a time.
+    fn call(&self) -> Call {
+        Call { principal: Some(self.user_id), ..self.context.call() }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Request bodies: JSON of a bounded size that is as its schema says.
 
+use std::time::Duration;
+
 use contracts::{Patch, Refusal, limits};
 use poem::{Request, RequestBody, error::ReadBodyError, http::header};
 use poem_openapi::{
@@ -7,6 +9,7 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaRequest, Registry},
     types::{MaybeUndefined, ParseFromJSON},
 };
+use tokio::time;
 
 use crate::{
     context::Context,
@@ -14,6 +17,10 @@ use crate::{
     json,
     scalar::{Rule, Scalar},
 };
+
+/// Longest wait for a body: less than the request may take, so that a body that never comes is
+/// the client's problem and not a lost answer.
+const BODY_WAIT: Duration = Duration::from_secs(4);
 
 /// A JSON body.
 pub(crate) struct Body<T>(pub(crate) T);
@@ -85,7 +92,9 @@ async fn read(
         return Err(Problem::body_too_large());
     }
     let body = body.take().map_err(|_| Problem::from(Refusal::internal()))?;
-    body.into_bytes_limit(limits::BODY_BYTES_MAX).await.map_err(|error| match error {
+    let arriving = body.into_bytes_limit(limits::BODY_BYTES_MAX);
+    let arrived = time::timeout(BODY_WAIT, arriving).await;
+    arrived.map_err(|_| Problem::body_timeout())?.map_err(|error| match error {
         ReadBodyError::PayloadTooLarge => Problem::body_too_large(),
         _ => Problem::malformed_body("The body broke off."),
     })

@@ -125,6 +125,7 @@ fn problems_of(operation: &Value) -> BTreeMap<u16, Vec<&'static ProblemKind>> {
     if operation.get("requestBody").is_some() {
         codes.extend([
             "malformed-body",
+            "body-timeout",
             "body-too-large",
             "unsupported-media-type",
             "invalid-input",

@@ -58,6 +58,11 @@ impl Problem {
         Self::known("method-not-allowed", "The path has no such method.")
     }
 
+    /// 408: the body did not arrive in time; nothing was begun.
+    pub(crate) fn body_timeout() -> Self {
+        Self::known("body-timeout", "The body did not arrive within 4 seconds.")
+    }
+
     /// 413: the body is larger than the contract allows.
     pub(crate) fn body_too_large() -> Self {
         Self::known("body-too-large", "The body is larger than 64 KiB.")
@@ -104,6 +109,10 @@ impl Problem {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
             headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+        }
+        // The rest of the body was not read, so the connection cannot carry another request.
+        if [StatusCode::REQUEST_TIMEOUT, StatusCode::PAYLOAD_TOO_LARGE].contains(&status) {
+            headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
         if status == StatusCode::SERVICE_UNAVAILABLE {
             headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));

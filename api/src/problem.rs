@@ -44,6 +44,7 @@ pub const PROBLEMS: &[ProblemKind] = &[
         "Method not allowed",
         "The path has no such method; `Allow` lists those that it has.",
     ),
+    kind(408, "body-timeout", "Body timeout", "The body did not arrive within 4 seconds."),
     kind(409, "email-taken", "E-mail taken", "Another account has this e-mail address."),
     kind(409, "username-taken", "User name taken", "Another account has this user name."),
     kind(

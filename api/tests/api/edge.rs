@@ -7,7 +7,7 @@ use std::{
 
 use api::{ApiOptions, Mounted, PROBLEMS};
 use contracts::{
-    Call, Refusal,
+    Call, Refusal, UserId,
     analytics::AnalyticsMailbox,
     handle::{Opened, Transport},
     health::Check,
@@ -134,7 +134,7 @@ async fn sane_request_ids_are_kept_and_others_replaced() {
 }
 
 #[tokio::test]
-async fn id_trace_and_deadline_reach_the_group() {
+async fn id_trace_deadline_and_person_reach_the_group() {
     let api = Api::new();
     let trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let token = api.signer.token(&Signer::claims());
@@ -147,6 +147,7 @@ async fn id_trace_and_deadline_reach_the_group() {
     send("00-0-0-00").await.assert_header("retry-after", "1");
     let calls = api.cycles.calls.lock().unwrap();
     assert!(calls.iter().all(|call| call.request_id.as_str() == "mine"));
+    assert!(calls.iter().all(|call| call.principal == Some(UserId::new(7))));
     assert_eq!(calls[0].trace.as_str(), trace);
     assert_ne!(calls[1].trace.as_str(), "00-0-0-00");
     let patience = calls[1].deadline.saturating_duration_since(std::time::Instant::now());
@@ -202,13 +203,13 @@ async fn only_a_configured_origin_may_read_answers() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_never_comes_is_504() {
+async fn a_body_that_never_comes_is_408() {
     let api = Api::new();
     let never = futures::stream::pending::<Result<Vec<u8>, std::io::Error>>();
     let request = api.client.post("/api/users/login").content_type("application/json");
     let response = request.body(poem::Body::from_bytes_stream(never)).send().await;
     let (status, problem) = read(response).await;
-    assert_eq!((status, &problem["type"]), (504, &json!("/problems/interrupted")));
+    assert_eq!((status, &problem["type"]), (408, &json!("/problems/body-timeout")));
 }
 
 /// A group whose way there is broken.

@@ -72,5 +72,7 @@ async fn a_chunked_body_is_counted() {
     ])
     .await;
     assert!(large.starts_with("HTTP/1.1 413 "), "{large}");
+    // What was not read cannot be skipped: the client is told that the connection ends.
+    assert!(large.to_ascii_lowercase().contains("connection: close"), "{large}");
     assert!(small.starts_with("HTTP/1.1 422 "), "{small}");
 }
