@@ -6,8 +6,10 @@ mod harness;
 
 mod bad_input;
 mod broker;
+mod commands;
 mod contract;
 mod crash_points;
+mod document;
 mod lifecycle;
 mod load_kill;
 mod logs;

@@ -6,20 +6,53 @@ mod parameters;
 mod raw;
 mod values;
 
+use futures::{StreamExt as _, stream};
 use reqwest::{Method, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 
-use crate::harness::{App, Person, client::{Answer, PASSWORD}, in_every_shape};
+use crate::harness::{
+    App, Person,
+    client::{Answer, PASSWORD},
+    in_every_shape,
+};
 
 /// Stands in every text that a case sends; no answer may hold it.
 const MARK: &str = "zq7mark";
 
 /// Words that would say something about the inside.
 const INSIDE: &[&str] = &[
-    "sqlx", "SQLSTATE", "postgres", "Postgres", "constraint", "relation", "serde", "poem", "ractor",
-    "panicked", "RUST", "i16", "i32", "i64", "u64", "f64", "NaiveDate", "DateTime", "String", "Option",
-    "struct", "::", "src/", ".rs", "/work", "expected value", "invalid type", "unexpected end",
-    "chrono", "utf-8 sequence", "byte index", "out of range for type",
+    "sqlx",
+    "SQLSTATE",
+    "postgres",
+    "Postgres",
+    "constraint",
+    "relation",
+    "serde",
+    "poem",
+    "ractor",
+    "panicked",
+    "RUST",
+    "i16",
+    "i32",
+    "i64",
+    "u64",
+    "f64",
+    "NaiveDate",
+    "DateTime",
+    "String",
+    "Option",
+    "struct",
+    "::",
+    "src/",
+    ".rs",
+    "/work",
+    "expected value",
+    "invalid type",
+    "unexpected end",
+    "chrono",
+    "utf-8 sequence",
+    "byte index",
+    "out of range for type",
 ];
 
 /// One request that cannot be carried out.
@@ -31,7 +64,7 @@ struct Case {
     headers: Vec<(&'static str, Vec<u8>)>,
     /// Only this status will do.
     status: u16,
-    /// What the one error blames, if the answer is to blame one member or parameter.
+    /// The member or parameter that has to be blamed, perhaps among others.
     blames: Option<String>,
     /// What else no answer may hold.
     secret: Option<String>,
@@ -51,9 +84,8 @@ in_every_shape! {
         let mut cases = bodies::cases(&standing);
         cases.extend(parameters::cases(&standing));
         assert!(cases.len() >= 300, "{} cases", cases.len());
-        for case in &cases {
-            refused(&standing, case).await;
-        }
+        let sent = cases.iter().map(|case| refused(&standing, case));
+        stream::iter(sent).buffer_unordered(8).collect::<()>().await;
         raw::all(app, &standing).await;
         assert_eq!(standing.everything().await, before);
         let next = standing.person.log_cycle("2024-06-01", None).await.1;
@@ -72,7 +104,10 @@ impl Standing {
         });
         let logged = person.post("/api/cycles/symptoms", &body).await.expect(StatusCode::CREATED);
         let symptom = logged["symptom"]["id"].as_i64().unwrap();
-        person.put("/api/users/profile", &json!({"first_name": "Kept"})).await.expect(StatusCode::OK);
+        person
+            .put("/api/users/profile", &json!({"first_name": "Kept"}))
+            .await
+            .expect(StatusCode::OK);
         person.get("/api/notifications/preferences?min_version=2").await.expect(StatusCode::OK);
         Self { person, cycle, symptom }
     }
@@ -99,7 +134,12 @@ impl Standing {
 /// Sends one case and holds the answer against what every refusal has to be.
 async fn refused(standing: &Standing, case: &Case) {
     let Case { method, path, body, headers, status, blames, secret } = case;
-    let mut request = standing.person.request(method.clone(), path);
+    let mut request = match path.as_str() {
+        "/api/users/register" | "/api/users/login" => {
+            standing.person.client.request(method.clone(), path)
+        }
+        _ => standing.person.request(method.clone(), path),
+    };
     if let Some(body) = body {
         if !headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("content-type")) {
             request = request.header(CONTENT_TYPE, "application/json");
@@ -109,7 +149,8 @@ async fn refused(standing: &Standing, case: &Case) {
     for (name, value) in headers {
         request = request.header(*name, value.as_slice());
     }
-    let shown: String = String::from_utf8_lossy(body.as_deref().unwrap_or_default()).chars().take(300).collect();
+    let shown: String =
+        String::from_utf8_lossy(body.as_deref().unwrap_or_default()).chars().take(300).collect();
     let what = format!("{method} {path} {shown}");
     let answer = Answer::of(request).await;
     assert_eq!(answer.status.as_u16(), *status, "{what}: {}", answer.text);
@@ -117,8 +158,8 @@ async fn refused(standing: &Standing, case: &Case) {
     says_nothing(&what, problem.clone(), secret.as_deref());
     if let Some(pointer) = blames {
         let errors = problem["errors"].as_array().unwrap_or_else(|| panic!("{what}: {problem}"));
-        let blamed = errors.iter().map(|error| error["pointer"].as_str().unwrap());
-        assert_eq!(blamed.collect::<Vec<_>>(), [pointer], "{what}");
+        let is_blamed = errors.iter().any(|error| error["pointer"] == *pointer);
+        assert!(is_blamed, "{what}: {problem}");
     }
 }
 

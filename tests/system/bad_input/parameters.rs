@@ -4,6 +4,45 @@ use reqwest::Method;
 
 use super::{Case, Standing};
 
+/// No whole number of 64 bits, or a negative one. `NAME` stands for the parameter's name.
+const NOT_WHOLE: &[&str] = &[
+    "-1",
+    "1.5",
+    "1.0",
+    "1e1",
+    "abc",
+    "zq7mark",
+    "%00",
+    "%ff",
+    "%20",
+    "1%20",
+    "+1",
+    "0x1",
+    "9223372036854775808",
+    "true",
+    "null",
+    "10&NAME=20",
+    "1'--",
+];
+/// No date of the calendar since 1900.
+const NO_DATE: &[&str] = &[
+    "0000-00-00",
+    "2024-02-30",
+    "10000-01-01",
+    "infinity",
+    "2024-1-1",
+    "2024-01-01T00:00:00Z",
+    "%202024-01-01",
+    "2024-01-01%20",
+    "1899-12-31",
+    "today",
+    "%00",
+    "%ff",
+    "1",
+    "2024-01-01&NAME=2024-01-02",
+    "zq7mark",
+];
+
 /// Every case.
 pub(super) fn cases(standing: &Standing) -> Vec<Case> {
     let mut cases = path_ids();
@@ -19,9 +58,31 @@ fn case(method: Method, path: String, status: u16) -> Case {
 /// What is no id names nothing.
 fn path_ids() -> Vec<Case> {
     let ids = [
-        "0", "-1", "1.5", "1e3", "abc", "zq7mark", "9223372036854775807", "9223372036854775808",
-        "99999999999999999999999999", "%00", "%ff", "1%00", "%201", "1%20", "+1", "0x1", "1'", "1;DROP",
-        "null", "NaN", "%D9%A1", "..%2f1", "1,2", "*", "%F0%9F%98%96",
+        "0",
+        "-1",
+        "1.5",
+        "1e3",
+        "abc",
+        "zq7mark",
+        "9223372036854775807",
+        "9223372036854775808",
+        "99999999999999999999999999",
+        "%00",
+        "%ff",
+        "1%00",
+        "%201",
+        "1%20",
+        "+1",
+        "0x1",
+        "1'",
+        "1;DROP",
+        "null",
+        "NaN",
+        "%D9%A1",
+        "..%2f1",
+        "1,2",
+        "*",
+        "%F0%9F%98%96",
     ];
     let mut cases = Vec::new();
     for id in ids {
@@ -39,11 +100,20 @@ fn path_ids() -> Vec<Case> {
 }
 
 fn queries() -> Vec<Case> {
-    let pages = ["/api/cycles/cycles", "/api/cycles/symptoms", "/api/analytics/predictions", "/api/analytics/analytics", "/api/notifications/notifications"];
-    let versioned = ["/api/analytics/predictions", "/api/analytics/insights", "/api/analytics/analytics", "/api/notifications/preferences", "/api/notifications/notifications"];
-    let dated = ["/api/cycles/cycles", "/api/cycles/symptoms"];
-    let not_whole = ["-1", "1.5", "1.0", "1e1", "abc", "zq7mark", "%00", "%ff", "%20", "1%20", "+1", "0x1", "9223372036854775808", "true", "null", "10&NAME=20", "1'--"];
-    let dates = ["0000-00-00", "2024-02-30", "10000-01-01", "infinity", "2024-1-1", "2024-01-01T00:00:00Z", "%202024-01-01", "2024-01-01%20", "1899-12-31", "today", "%00", "%ff", "1", "2024-01-01&NAME=2024-01-02", "zq7mark"];
+    let paged = [
+        "/api/cycles/cycles",
+        "/api/cycles/symptoms",
+        "/api/analytics/predictions",
+        "/api/analytics/analytics",
+        "/api/notifications/notifications",
+    ];
+    let versioned = [
+        "/api/analytics/predictions",
+        "/api/analytics/insights",
+        "/api/analytics/analytics",
+        "/api/notifications/preferences",
+        "/api/notifications/notifications",
+    ];
     let mut cases = Vec::new();
     let mut add = |paths: &[&str], name: &str, values: &[&str]| {
         for path in paths {
@@ -54,19 +124,32 @@ fn queries() -> Vec<Case> {
             }
         }
     };
-    add(&pages, "limit", &not_whole);
-    add(&pages, "limit", &["0", "101", "9223372036854775807"]);
-    add(&pages, "offset", &not_whole);
-    add(&pages, "offset", &["1000001", "9223372036854775807"]);
-    add(&versioned, "min_version", &not_whole);
-    add(&dated, "from", &dates);
-    add(&dated, "to", &dates);
-    add(&["/api/cycles/symptoms"], "cycle_id", &not_whole);
+    add(&paged, "limit", NOT_WHOLE);
+    add(&paged, "limit", &["0", "101", "9223372036854775807"]);
+    add(&paged, "offset", NOT_WHOLE);
+    add(&paged, "offset", &["1000001", "9223372036854775807"]);
+    add(&versioned, "min_version", NOT_WHOLE);
+    let dated = ["/api/cycles/cycles", "/api/cycles/symptoms"];
+    add(&dated, "from", NO_DATE);
+    add(&dated, "to", NO_DATE);
+    add(&["/api/cycles/symptoms"], "cycle_id", NOT_WHOLE);
     add(&["/api/cycles/symptoms"], "cycle_id", &["0"]);
     let long = "a".repeat(51);
-    add(&["/api/cycles/symptoms"], "symptom_type", &["%00", "a%00b", "a%0ab", "%7f", &long, "a&symptom_type=b"]);
-    add(&["/api/analytics/predictions"], "active", &["1", "0", "yes", "TRUE", "True", "%20true", "null", "zq7mark", "true&active=false"]);
-    add(&["/api/notifications/notifications"], "status", &["PENDING", "pending,sent", "none", "zq7mark", "%00", "1", "pending&status=sent"]);
+    add(
+        &["/api/cycles/symptoms"],
+        "symptom_type",
+        &["%00", "a%00b", "a%0ab", "%7f", &long, "a&symptom_type=b"],
+    );
+    add(
+        &["/api/analytics/predictions"],
+        "active",
+        &["1", "0", "yes", "TRUE", "True", "%20true", "null", "zq7mark", "true&active=false"],
+    );
+    add(
+        &["/api/notifications/notifications"],
+        "status",
+        &["PENDING", "pending,sent", "none", "zq7mark", "%00", "1", "pending&status=sent"],
+    );
     cases
 }
 
@@ -82,9 +165,20 @@ fn headers(standing: &Standing) -> Vec<Case> {
     };
     let mut cases = Vec::new();
     for kind in [
-        "", "text/plain", "application/x-www-form-urlencoded", "multipart/form-data; boundary=zq7mark",
-        "application/xml", "application/jsonp", "application/merge-patch+json", "json", "*/*", "application/*",
-        "application/json; charset=utf-16", "application/json; charset=iso-8859-1", "text/json", "zq7mark",
+        "",
+        "text/plain",
+        "application/x-www-form-urlencoded",
+        "multipart/form-data; boundary=zq7mark",
+        "application/xml",
+        "application/jsonp",
+        "application/merge-patch+json",
+        "json",
+        "*/*",
+        "application/*",
+        "application/json; charset=utf-16",
+        "application/json; charset=iso-8859-1",
+        "text/json",
+        "zq7mark",
     ] {
         cases.push(with("Content-Type", kind.as_bytes(), 415, None));
     }

@@ -12,9 +12,8 @@ use crate::harness::App;
 /// The largest body, in bytes.
 const LARGEST: usize = 64 * 1024;
 /// What gzip makes of `{}`.
-const GZIPPED: &[u8] = &[
-    0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xab, 0xae, 5, 0, 0x43, 0xbf, 0xa6, 0xa3, 2, 0, 0, 0,
-];
+const GZIPPED: &[u8] =
+    &[0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 3, 0xab, 0xae, 5, 0, 0x43, 0xbf, 0xa6, 0xa3, 2, 0, 0, 0];
 
 /// Every case, each on a connection of its own.
 pub(super) async fn all(app: &App, standing: &Standing) {
@@ -35,11 +34,19 @@ pub(super) async fn all(app: &App, standing: &Standing) {
     let length = |body: &[u8]| format!("{json}\r\nContent-Length: {}", body.len());
     for (what, bytes, status) in [
         ("announced as too large", sent(&length(&too_large), &too_large), 413),
-        ("announced as huge and never sent", sent(&format!("{json}\r\nContent-Length: 999999999999"), b""), 413),
+        (
+            "announced as huge and never sent",
+            sent(&format!("{json}\r\nContent-Length: 999999999999"), b""),
+            413,
+        ),
         ("too large without a length", sent(&chunked, &chunks(&too_large)), 413),
         ("as large as can be, in many chunks", sent(&chunked, &chunks(&largest)), 422),
         ("as large as can be", sent(&length(&largest), &largest), 422),
-        ("compressed", sent(&format!("{}\r\nContent-Encoding: gzip", length(GZIPPED)), GZIPPED), 415),
+        (
+            "compressed",
+            sent(&format!("{}\r\nContent-Encoding: gzip", length(GZIPPED)), GZIPPED),
+            415,
+        ),
         ("compressed, and nobody says so", sent(&length(GZIPPED), GZIPPED), 400),
         ("empty chunks", sent(&chunked, b"0\r\n\r\n"), 400),
         ("no type", sent("Content-Length: 2", b"{}"), 415),

@@ -9,13 +9,34 @@ use crate::harness::{App, Person};
 
 const PREDICTIONS: &str = "/api/analytics/predictions";
 const PREDICTION: [&str; 15] = [
-    "actual_start_date", "based_on_cycles", "confidence_score", "created_at", "fertile_window", "id",
-    "intervals", "is_active", "notes", "ovulation_date", "ovulation_range", "predicted_end_date",
-    "predicted_start_date", "prediction_method", "user_id",
+    "actual_start_date",
+    "based_on_cycles",
+    "confidence_score",
+    "created_at",
+    "fertile_window",
+    "id",
+    "intervals",
+    "is_active",
+    "notes",
+    "ovulation_date",
+    "ovulation_range",
+    "predicted_end_date",
+    "predicted_start_date",
+    "prediction_method",
+    "user_id",
 ];
 const CYCLE_ANALYTICS: [&str; 11] = [
-    "average_cycle_length", "created_at", "cycle_id", "cycle_length", "cycle_variance", "end_date",
-    "id", "is_regular", "period_length", "start_date", "user_id",
+    "average_cycle_length",
+    "created_at",
+    "cycle_id",
+    "cycle_length",
+    "cycle_variance",
+    "end_date",
+    "id",
+    "is_regular",
+    "period_length",
+    "start_date",
+    "user_id",
 ];
 
 pub(super) async fn all(app: &App) {
@@ -35,10 +56,13 @@ async fn without_a_cycle(app: &App) {
     }
     let insights = person.get("/api/analytics/insights").await.expect(StatusCode::OK);
     assert_eq!(members(&insights), ["as_of_version", "insights", "statistics"]);
-    assert_eq!(insights["statistics"], json!({
-        "total_cycles_tracked": 0, "average_cycle_length": null, "average_period_length": null,
-        "cycle_regularity": "unknown",
-    }));
+    assert_eq!(
+        insights["statistics"],
+        json!({
+            "total_cycles_tracked": 0, "average_cycle_length": null, "average_period_length": null,
+            "cycle_regularity": "unknown",
+        })
+    );
     let answer = person.request(reqwest::Method::POST, "/api/analytics/predictions/generate");
     crate::harness::client::Answer::of(answer).await.problem_of(422, "insufficient-data");
 }
@@ -84,9 +108,19 @@ async fn predictions(app: &App) {
         ("?offset=4", json!([])),
     ] {
         let some = person.get(&format!("{PREDICTIONS}{query}")).await.expect(StatusCode::OK);
-        assert_eq!(json!(column(&some["predictions"], "predicted_start_date")), expected, "{query}");
+        assert_eq!(
+            json!(column(&some["predictions"], "predicted_start_date")),
+            expected,
+            "{query}"
+        );
         assert_eq!(some["count"].as_u64(), Some(expected.as_array().unwrap().len() as u64));
-        let total = if query.contains("true") { 1 } else if query.contains("false") { 3 } else { 4 };
+        let total = if query.contains("true") {
+            1
+        } else if query.contains("false") {
+            3
+        } else {
+            4
+        };
         assert_eq!(some["total"], total, "{query}");
     }
 }
@@ -111,7 +145,10 @@ fn hangs_together(prediction: &Value) {
     assert!(ovulation < start);
     let window = &prediction["fertile_window"];
     assert_eq!(members(window), ["end", "start"]);
-    assert_eq!((date(&window["start"]), date(&window["end"])), (ovulation - Days::new(5), ovulation));
+    assert_eq!(
+        (date(&window["start"]), date(&window["end"])),
+        (ovulation - Days::new(5), ovulation)
+    );
 }
 
 async fn generating(app: &App) {
@@ -135,7 +172,9 @@ async fn generating(app: &App) {
 async fn statistics_of_each_cycle(app: &App) {
     let person = app.client().somebody().await;
     for (start, end) in [
-        ("2024-01-01", Some("2024-01-05")), ("2024-01-29", None), ("2024-03-20", Some("2024-03-20")),
+        ("2024-01-01", Some("2024-01-05")),
+        ("2024-01-29", None),
+        ("2024-03-20", Some("2024-03-20")),
     ] {
         person.log_cycle(start, end).await;
     }
@@ -155,7 +194,8 @@ async fn statistics_of_each_cycle(app: &App) {
         assert_eq!(members(row), CYCLE_ANALYTICS);
         assert_eq!(row["user_id"], person.id);
     }
-    let second = person.get("/api/analytics/analytics?limit=1&offset=1").await.expect(StatusCode::OK);
+    let second =
+        person.get("/api/analytics/analytics?limit=1&offset=1").await.expect(StatusCode::OK);
     assert_eq!(second["analytics"], json!([list[1]]));
     assert_eq!((&second["count"], &second["total"]), (&json!(1), &json!(3)));
 }
@@ -180,18 +220,30 @@ async fn insights(app: &App) {
         let path = format!("/api/analytics/insights?min_version={version}");
         let answer = person.reflected(&path, version).await;
         let statistics = &answer["statistics"];
-        assert_eq!(members(statistics), [
-            "average_cycle_length", "average_period_length", "cycle_regularity",
-            "total_cycles_tracked",
-        ]);
+        assert_eq!(
+            members(statistics),
+            [
+                "average_cycle_length",
+                "average_period_length",
+                "cycle_regularity",
+                "total_cycles_tracked",
+            ]
+        );
         assert_eq!(statistics["total_cycles_tracked"], lengths.len() + 1);
         assert_eq!(statistics["average_cycle_length"], average, "{lengths:?}");
         assert_eq!(statistics["cycle_regularity"], regularity, "{lengths:?}");
         let period = statistics["average_period_length"].as_f64().unwrap();
-        let exact = (4.0 + 5.0 * lengths.len() as f64) / (1.0 + lengths.len() as f64);
+        let fives = f64::from(u32::try_from(lengths.len()).unwrap());
+        let exact = (4.0 + 5.0 * fives) / (1.0 + fives);
         assert!((period - exact).abs() <= 0.05 + f64::EPSILON, "{period} of {exact}");
         assert_eq!(json!(column(&answer["insights"], "type")), json!(kinds), "{lengths:?}");
-        assert!(answer["insights"].as_array().unwrap().iter().all(|said| members(said) == ["message", "type"]));
+        assert!(
+            answer["insights"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|said| members(said) == ["message", "type"])
+        );
     }
 }
 

@@ -10,8 +10,16 @@ use crate::harness::{App, Person, client::Answer};
 
 const CYCLES: &str = "/api/cycles/cycles";
 const CYCLE: [&str; 10] = [
-    "created_at", "cycle_length", "end_date", "id", "marks", "period_length", "start_date",
-    "symptoms", "updated_at", "user_id",
+    "created_at",
+    "cycle_length",
+    "end_date",
+    "id",
+    "marks",
+    "period_length",
+    "start_date",
+    "symptoms",
+    "updated_at",
+    "user_id",
 ];
 
 pub(super) async fn all(app: &App) {
@@ -41,7 +49,10 @@ async fn logging(app: &App) {
     let cycle = written(answer, StatusCode::CREATED, "Cycle created successfully", 1);
     assert_eq!(members(&cycle), CYCLE);
     assert_eq!(cycle["user_id"], person.id);
-    assert_eq!((&cycle["start_date"], &cycle["end_date"]), (&body["start_date"], &body["end_date"]));
+    assert_eq!(
+        (&cycle["start_date"], &cycle["end_date"]),
+        (&body["start_date"], &body["end_date"])
+    );
     assert_eq!((&cycle["period_length"], &cycle["cycle_length"]), (&json!(5), &Value::Null));
     assert_eq!((&cycle["symptoms"], &cycle["marks"]), (&json!([]), &json!([])));
     assert_eq!(cycle["created_at"], cycle["updated_at"]);
@@ -63,7 +74,8 @@ async fn listing(app: &App) {
     }
     let months = |list: &Value| -> Vec<u32> {
         let starts = column(&list["cycles"], "start_date");
-        let months: Vec<u32> = starts.iter().map(|day| day.as_str().unwrap()[5..7].parse().unwrap()).collect();
+        let months: Vec<u32> =
+            starts.iter().map(|day| day.as_str().unwrap()[5..7].parse().unwrap()).collect();
         assert_eq!(list["count"], months.len());
         months
     };
@@ -100,7 +112,9 @@ async fn correcting(app: &App) {
         (json!({}), "2024-01-09", Value::Null, Value::Null),
         (
             json!({"start_date": "2024-02-01", "end_date": "2024-03-02"}),
-            "2024-02-01", json!("2024-03-02"), json!(31),
+            "2024-02-01",
+            json!("2024-03-02"),
+            json!(31),
         ),
     ] {
         version += 1;
@@ -184,10 +198,7 @@ async fn odd_lengths_are_marked(app: &App) {
         (&["2023-01-01", "2023-01-16"], json!([[], []])),
         (&["2023-01-01", "2023-03-02"], json!([[], []])),
         (&["2023-01-01", "2023-03-03"], json!([[], ["possible_missed_log"]])),
-        (
-            &["2023-01-01", "2023-01-29", "2023-02-26", "2023-04-16"],
-            json!([[], [], [], []]),
-        ),
+        (&["2023-01-01", "2023-01-29", "2023-02-26", "2023-04-16"], json!([[], [], [], []])),
         (
             &["2023-01-01", "2023-01-29", "2023-02-26", "2023-04-17"],
             json!([[], ["possible_missed_log"], [], []]),
@@ -207,7 +218,8 @@ async fn removing(app: &App) {
     let (id, _) = person.log_cycle("2024-01-01", None).await;
     let (kept, _) = person.log_cycle("2024-02-01", None).await;
     for (cycle_id, date) in [(id, "2024-01-02"), (id, "2024-01-03"), (kept, "2024-02-02")] {
-        let body = json!({"cycle_id": cycle_id, "date": date, "symptom_type": "mood", "value": "x"});
+        let body =
+            json!({"cycle_id": cycle_id, "date": date, "symptom_type": "mood", "value": "x"});
         person.post("/api/cycles/symptoms", &body).await.expect(StatusCode::CREATED);
     }
     let path = format!("{CYCLES}/{id}");

@@ -12,8 +12,17 @@ const NOTIFICATIONS: &str = "/api/notifications/notifications";
 const WISHES: [&str; 4] =
     ["email_enabled", "period_reminder_enabled", "push_enabled", "reminder_days_before"];
 const NOTIFICATION: [&str; 11] = [
-    "created_at", "error_message", "id", "message", "notification_type", "prediction_id",
-    "scheduled_for", "sent_at", "status", "title", "user_id",
+    "created_at",
+    "error_message",
+    "id",
+    "message",
+    "notification_type",
+    "prediction_id",
+    "scheduled_for",
+    "sent_at",
+    "status",
+    "title",
+    "user_id",
 ];
 
 pub(super) async fn all(app: &App) {
@@ -27,10 +36,20 @@ pub(super) async fn all(app: &App) {
 async fn preferences(app: &App) {
     let person = app.client().somebody().await;
     let first = person.get(PREFERENCES).await.expect(StatusCode::OK);
-    assert_eq!(members(&first), [
-        "as_of_version", "created_at", "email_enabled", "id", "period_reminder_enabled",
-        "push_enabled", "reminder_days_before", "updated_at", "user_id",
-    ]);
+    assert_eq!(
+        members(&first),
+        [
+            "as_of_version",
+            "created_at",
+            "email_enabled",
+            "id",
+            "period_reminder_enabled",
+            "push_enabled",
+            "reminder_days_before",
+            "updated_at",
+            "user_id",
+        ]
+    );
     let mut wishes = json!({
         "period_reminder_enabled": true, "reminder_days_before": 3, "email_enabled": true,
         "push_enabled": false,
@@ -87,7 +106,8 @@ async fn a_reminder_for_the_prediction(app: &App) {
     assert_eq!(pending["message"], message);
     assert_eq!(&pending["scheduled_for"].as_str().unwrap()[..10], "2024-02-23");
     assert_eq!((&pending["sent_at"], &pending["error_message"]), (&Value::Null, &Value::Null));
-    let mut read = person.get(&format!("{NOTIFICATIONS}/{}", pending["id"])).await.expect(StatusCode::OK);
+    let mut read =
+        person.get(&format!("{NOTIFICATIONS}/{}", pending["id"])).await.expect(StatusCode::OK);
     assert_eq!(read.as_object_mut().unwrap().remove("as_of_version"), Some(json!(2)));
     assert_eq!(&read, pending);
     for (query, total, expected) in [
@@ -156,7 +176,11 @@ async fn it_moves_with_the_prediction(app: &App) {
     let version = answer.expect(StatusCode::OK)["version"].as_i64().unwrap();
     let list = reminders(&person, version).await;
     let moved = the_pending(&list).unwrap();
-    assert_eq!((&moved["id"], list.as_array().unwrap().len()), (&first["id"], 1), "moved, not added");
+    assert_eq!(
+        (&moved["id"], list.as_array().unwrap().len()),
+        (&first["id"], 1),
+        "moved, not added"
+    );
     assert_eq!(due(&moved), due(&first) + Days::new(3));
     let active = person.prediction_at(version).await["predictions"][0].clone();
     assert_eq!(moved["prediction_id"], active["id"]);

@@ -2,6 +2,7 @@
 
 use actor_runtime::clock::Clock;
 use chrono::Days;
+use futures::{StreamExt as _, stream};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
@@ -10,12 +11,21 @@ use crate::harness::{App, Person};
 
 const SYMPTOMS: &str = "/api/cycles/symptoms";
 const SYMPTOM: [&str; 9] = [
-    "created_at", "cycle_id", "date", "id", "notes", "severity", "symptom_type", "user_id", "value",
+    "created_at",
+    "cycle_id",
+    "date",
+    "id",
+    "notes",
+    "severity",
+    "symptom_type",
+    "user_id",
+    "value",
 ];
 
 pub(super) async fn all(app: &App) {
     logging(app).await;
     listing(app).await;
+    a_page_holds_a_hundred(app).await;
     days_of_a_cycle(app).await;
     correcting_and_removing(app).await;
     a_cycle_keeps_its_symptoms(app).await;
@@ -42,7 +52,8 @@ async fn logging(app: &App) {
     let least = log(&person, &symptom(cycle, "2024-01-01")).await;
     assert_eq!((&least["severity"], &least["notes"]), (&Value::Null, &Value::Null));
     assert_eq!((&least["cycle_id"], &least["user_id"]), (&json!(cycle), &json!(person.id)));
-    for (severity, notes) in [(1, json!("")), (10, json!("é\n\t👩🏽".repeat(800))), (5, Value::Null)] {
+    for (severity, notes) in [(1, json!("")), (10, json!("é\n\t👩🏽".repeat(800))), (5, Value::Null)]
+    {
         let most = json!({
             "cycle_id": cycle, "date": "2024-01-05", "symptom_type": "😖".repeat(50),
             "value": "ä".repeat(100), "severity": severity, "notes": notes,
@@ -66,8 +77,11 @@ async fn listing(app: &App) {
     let (one, _) = person.log_cycle("2024-01-01", None).await;
     let (two, _) = person.log_cycle("2024-02-01", None).await;
     for (cycle, day, kind) in [
-        (one, "2024-01-03", "pain"), (two, "2024-02-02", "mood"), (one, "2024-01-01", "mood"),
-        (two, "2024-02-05", "pain"), (one, "2024-01-20", "Mood"),
+        (one, "2024-01-03", "pain"),
+        (two, "2024-02-02", "mood"),
+        (one, "2024-01-01", "mood"),
+        (two, "2024-02-05", "pain"),
+        (one, "2024-01-20", "Mood"),
     ] {
         let mut body = symptom(cycle, day);
         body["symptom_type"] = json!(kind);
@@ -93,6 +107,24 @@ async fn listing(app: &App) {
     }
 }
 
+async fn a_page_holds_a_hundred(app: &App) {
+    let person = app.client().somebody().await;
+    let (cycle, _) = person.log_cycle("2024-01-01", Some("2024-01-02")).await;
+    let bodies: Vec<Value> = (0..101).map(|_| symptom(cycle, "2024-01-01")).collect();
+    let logged = stream::iter(&bodies).map(|body| log(&person, body));
+    logged.buffer_unordered(4).collect::<Vec<Value>>().await;
+    for (query, count) in [("", 100), ("?limit=100", 100), ("?offset=100", 1)] {
+        let list = person.get(&format!("{SYMPTOMS}{query}")).await.expect(StatusCode::OK);
+        assert_eq!((&list["count"], &list["total"]), (&json!(count), &json!(101)), "{query}");
+        assert_eq!(list["symptoms"].as_array().unwrap().len(), count);
+    }
+    // Of symptoms of one day the newest is the first.
+    let list = person.get(SYMPTOMS).await.expect(StatusCode::OK);
+    let ids = column(&list["symptoms"], "id");
+    assert!(ids.windows(2).all(|pair| pair[0].as_i64() > pair[1].as_i64()));
+    person.get(&format!("{SYMPTOMS}?limit=101")).await.blames("limit");
+}
+
 /// From its start to its end, or to the day before the next start, and never in the future.
 async fn days_of_a_cycle(app: &App) {
     let person = app.client().somebody().await;
@@ -101,18 +133,28 @@ async fn days_of_a_cycle(app: &App) {
     let latest = Clock::System.latest_today();
     let (newest, version) = person.log_cycle("2024-03-10", None).await;
     for (cycle, day) in [
-        (ended, "2024-01-09"), (ended, "2024-01-15"), (ended, "2024-02-10"), (going_on, "2024-02-09"),
-        (going_on, "2024-03-10"), (going_on, "2024-03-11"), (newest, "2024-03-09"),
+        (ended, "2024-01-09"),
+        (ended, "2024-01-15"),
+        (ended, "2024-02-10"),
+        (going_on, "2024-02-09"),
+        (going_on, "2024-03-10"),
+        (going_on, "2024-03-11"),
+        (newest, "2024-03-09"),
     ] {
         person.post(SYMPTOMS, &symptom(cycle, day)).await.blames("/date");
     }
-    let future = person.post(SYMPTOMS, &symptom(newest, &(latest + Days::new(1)).to_string())).await;
+    let future =
+        person.post(SYMPTOMS, &symptom(newest, &(latest + Days::new(1)).to_string())).await;
     if Clock::System.latest_today() == latest {
         future.blames("/date");
     }
     for (cycle, day) in [
-        (ended, "2024-01-10"), (ended, "2024-01-14"), (going_on, "2024-02-10"),
-        (going_on, "2024-03-09"), (newest, "2024-03-10"), (newest, latest.to_string().as_str()),
+        (ended, "2024-01-10"),
+        (ended, "2024-01-14"),
+        (going_on, "2024-02-10"),
+        (going_on, "2024-03-09"),
+        (newest, "2024-03-10"),
+        (newest, latest.to_string().as_str()),
     ] {
         log(&person, &symptom(cycle, day)).await;
     }

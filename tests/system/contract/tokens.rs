@@ -37,7 +37,8 @@ async fn published_keys_verify_a_token(app: &App) {
     let claims = decode::<Value>(&person.token, &key, &validation).unwrap().claims;
     assert_eq!(claims["sub"], person.id.to_string());
     let lifetime = claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
-    let body = json!({"email": "verified@example.org", "password": crate::harness::client::PASSWORD});
+    let body =
+        json!({"email": "verified@example.org", "password": crate::harness::client::PASSWORD});
     let login = app.client().post("/api/users/login", &body).await.expect(StatusCode::OK);
     assert_eq!(login["expires_in"], lifetime);
 }
@@ -69,57 +70,11 @@ async fn forged_ones_are_refused(app: &App, expected: &Value) {
     let header = jsonwebtoken::decode_header(&person.token).unwrap();
     let claims = claims(person.id);
     let signed = |claims: &Value| encode(&header, claims, &ours).unwrap();
-    let with = |member: &str, value: Value| {
-        let mut claims = claims.clone();
-        claims[member] = value;
-        format!("Bearer {}", signed(&claims))
-    };
-    let without = |member: &str| {
-        let mut claims = claims.clone();
-        claims.as_object_mut().unwrap().remove(member).unwrap();
-        format!("Bearer {}", signed(&claims))
-    };
     let good = signed(&claims);
-    let now = get_current_timestamp();
-    let mut forged = vec![
-        with("exp", json!(now - 60)),
-        with("exp", json!("never")),
-        with("nbf", json!(now + 600)),
-        with("iss", json!("somebody-else")),
-        with("aud", json!("somebody-else")),
-        with("aud", json!(["lunation"])),
-        with("sub", json!("0")),
-        with("sub", json!("-1")),
-        with("sub", json!(format!("0{}", person.id))),
-        with("sub", json!(format!("{} ", person.id))),
-        with("sub", json!(person.id)),
-        with("sub", json!("9223372036854775808")),
-        without("exp"),
-        without("sub"),
-        without("iss"),
-        without("aud"),
-    ];
+    let mut forged = wrong_claims(&claims, &signed);
     forged.extend(other_signatures(&header, &claims, &ours, &pem));
-    let parts: Vec<&str> = good.split('.').collect();
-    let tampered = signed(&json!({"sub": "1"}));
-    let other_claims = tampered.split('.').nth(1).unwrap();
-    forged.extend([
-        String::new(),
-        "Bearer".to_owned(),
-        "Bearer ".to_owned(),
-        "Bearer x".to_owned(),
-        "Bearer a.b.c".to_owned(),
-        format!("Basic {good}"),
-        format!("Token {good}"),
-        good.clone(),
-        format!("Bearer {good}x"),
-        format!("Bearer {good}.{good}"),
-        format!("Bearer {good}, Bearer {good}"),
-        format!("Bearer {} {}", parts[0], parts[1]),
-        format!("Bearer {}.{}.", parts[0], parts[1]),
-        format!("Bearer {}.{other_claims}.{}", parts[0], parts[2]),
-        format!("Bearer {}", "a".repeat(5_000)),
-    ]);
+    let other = signed(&json!({"sub": "1"}));
+    forged.extend(mangled(&good, &other));
     for authorization in forged {
         let request = app.client().request(Method::GET, "/api/users/profile");
         let answer = Answer::of(request.header("Authorization", &authorization)).await;
@@ -142,6 +97,63 @@ async fn forged_ones_are_refused(app: &App, expected: &Value) {
     }
 }
 
+/// Signed as they should be, but for nobody, for somebody else, or for another time.
+fn wrong_claims(claims: &Value, signed: &impl Fn(&Value) -> String) -> Vec<String> {
+    let id = claims["sub"].as_str().unwrap();
+    let with = |member: &str, value: Value| {
+        let mut claims = claims.clone();
+        claims[member] = value;
+        format!("Bearer {}", signed(&claims))
+    };
+    let without = |member: &str| {
+        let mut claims = claims.clone();
+        claims.as_object_mut().unwrap().remove(member).unwrap();
+        format!("Bearer {}", signed(&claims))
+    };
+    let now = get_current_timestamp();
+    vec![
+        with("exp", json!(now - 60)),
+        with("exp", json!("never")),
+        with("nbf", json!(now + 600)),
+        with("iss", json!("somebody-else")),
+        with("aud", json!("somebody-else")),
+        with("aud", json!(["lunation"])),
+        with("sub", json!("0")),
+        with("sub", json!("-1")),
+        with("sub", json!(format!("0{id}"))),
+        with("sub", json!(format!("{id} "))),
+        with("sub", json!(id.parse::<i64>().unwrap())),
+        with("sub", json!("9223372036854775808")),
+        without("exp"),
+        without("sub"),
+        without("iss"),
+        without("aud"),
+    ]
+}
+
+/// What is left of a good token when something is done to it.
+fn mangled(good: &str, other: &str) -> Vec<String> {
+    let parts: Vec<&str> = good.split('.').collect();
+    let other_claims = other.split('.').nth(1).unwrap();
+    vec![
+        String::new(),
+        "Bearer".to_owned(),
+        "Bearer ".to_owned(),
+        "Bearer x".to_owned(),
+        "Bearer a.b.c".to_owned(),
+        format!("Basic {good}"),
+        format!("Token {good}"),
+        good.to_owned(),
+        format!("Bearer {good}x"),
+        format!("Bearer {good}.{good}"),
+        format!("Bearer {good}, Bearer {good}"),
+        format!("Bearer {} {}", parts[0], parts[1]),
+        format!("Bearer {}.{}.", parts[0], parts[1]),
+        format!("Bearer {}.{other_claims}.{}", parts[0], parts[2]),
+        format!("Bearer {}", "a".repeat(5_000)),
+    ]
+}
+
 fn claims(id: i64) -> Value {
     let now = get_current_timestamp();
     json!({
@@ -151,7 +163,12 @@ fn claims(id: i64) -> Value {
 }
 
 /// The right claims under a wrong signature, or a header that is none of ours.
-fn other_signatures(header: &Header, claims: &Value, ours: &EncodingKey, pem: &[u8]) -> Vec<String> {
+fn other_signatures(
+    header: &Header,
+    claims: &Value,
+    ours: &EncodingKey,
+    pem: &[u8],
+) -> Vec<String> {
     // RFC 8410's example key: as good as ours, but not ours.
     let theirs = "-----BEGIN PRIVATE KEY-----\n\
         MC4CAQAwBQYDK2VwBCIEINTuctv5E1hK1bbY8fdp+K06/nwoy/HU++CXqI9EdVhC\n\

@@ -7,7 +7,14 @@ use super::{alike, members};
 use crate::harness::{App, client::PASSWORD};
 
 const USER: [&str; 8] = [
-    "created_at", "date_of_birth", "email", "first_name", "id", "is_active", "last_name", "username",
+    "created_at",
+    "date_of_birth",
+    "email",
+    "first_name",
+    "id",
+    "is_active",
+    "last_name",
+    "username",
 ];
 
 pub(super) async fn all(app: &App) {
@@ -51,9 +58,7 @@ async fn registering(app: &App) {
 
 async fn taken_names(app: &App) {
     let client = app.client();
-    let with = |email: &str, username: &str| {
-        json!({"email": email, "username": username, "password": PASSWORD})
-    };
+    let with = |email: &str, username: &str| json!({"email": email, "username": username, "password": PASSWORD});
     register(app, &with("taken@example.org", "Taken")).await;
     for email in ["taken@example.org", "TAKEN@example.ORG"] {
         let answer = client.post("/api/users/register", &with(email, "free")).await;

@@ -40,7 +40,7 @@ pub(super) async fn all(app: &App) {
             let answer = person.get(&path).await.expect(StatusCode::OK);
             assert_eq!(answer["as_of_version"], 3, "{path}");
             let took = begun.elapsed();
-            let about_two = Duration::from_millis(1_700)..Duration::from_millis(3_500);
+            let about_two = Duration::from_millis(1_700)..Duration::from_secs(4);
             assert!(about_two.contains(&took), "{path} took {took:?}");
         }
     });

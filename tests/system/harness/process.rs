@@ -13,12 +13,17 @@ use serde::Deserialize;
 
 use super::wait;
 
-/// The built binary.
-pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_lunation");
+/// The binary under test: the one that was built with the tests, or another one that
+/// `LUNATION_TEST_BINARY` names, such as a release build.
+#[expect(clippy::disallowed_methods, reason = "a test run is configured from outside")]
+pub(crate) fn path() -> PathBuf {
+    let named = std::env::var_os("LUNATION_TEST_BINARY");
+    named.map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_lunation")), PathBuf::from)
+}
 
 /// The binary, without what the one who runs the tests has set for themselves.
 pub(crate) fn binary() -> Command {
-    let mut command = Command::new(BINARY);
+    let mut command = Command::new(path());
     for domain in ["USERS", "CYCLES", "ANALYTICS", "NOTIFICATIONS"] {
         command.env_remove(format!("{domain}_DATABASE_URL"));
     }

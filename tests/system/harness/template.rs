@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use super::process::{BINARY, binary};
+use super::process::{self, binary};
 
 /// Copies the template into `data_dir`, which must not exist yet.
 pub(crate) fn copy_into(data_dir: &Path) {
@@ -43,7 +43,7 @@ fn template() -> PathBuf {
 
 /// Names the binary by its size and time, so that a rebuilt one gets a template of its own.
 fn stamp() -> String {
-    let metadata = fs::metadata(BINARY).unwrap();
+    let metadata = fs::metadata(process::path()).unwrap();
     let modified = metadata.modified().unwrap();
     let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap();
     format!("{}-{}", metadata.len(), since.as_nanos())
