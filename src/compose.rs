@@ -28,6 +28,9 @@ use crate::{
 /// Longest wait for the supervisors to stop what they supervise.
 const STOP_WAIT: Duration = Duration::from_secs(15);
 
+/// Longest wait for connections to come back to their pools: a database that hangs keeps them.
+const CLOSE_WAIT: Duration = Duration::from_secs(3);
+
 /// A domain's database: for its actors, and with relaxed commits for its relay.
 struct Pools {
     main: PgPool,
@@ -120,7 +123,10 @@ impl System {
         if self.root.stop_and_wait(None, Some(STOP_WAIT)).await.is_err() {
             tracing::warn!("the groups did not stop in time");
         }
-        futures::future::join_all(self.pools.iter().map(PgPool::close)).await;
+        let closed = futures::future::join_all(self.pools.iter().map(PgPool::close));
+        if tokio::time::timeout(CLOSE_WAIT, closed).await.is_err() {
+            tracing::warn!("a database did not let go of its connections in time");
+        }
     }
 }
 

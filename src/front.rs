@@ -20,9 +20,12 @@ use serde::Serialize;
 use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
-use crate::serve::Launch;
+use crate::{config::Profile, serve::Launch};
 use actor_runtime::clock::Ids;
 
+/// How long requests are still accepted after readiness has begun to fail, so that whoever routes
+/// them here has seen it. Nobody routes to a development instance, and its owner waits.
+const NOTICE_PRODUCTION: Duration = Duration::from_secs(3);
 /// Longest wait for requests that are in flight when the process is told to stop.
 const DRAIN_WAIT: Duration = Duration::from_secs(20);
 /// How long one readiness check may take.
@@ -55,6 +58,10 @@ pub(crate) async fn serve(launch: Launch, groups: api::Groups) -> Result<()> {
         .context("the data directory cannot be written")?;
     tracing::info!(%listen, "ready: http://{listen}, API documentation at http://{listen}/swagger");
 
+    let notice = match config.profile {
+        Profile::Production if listeners.admin.is_some() => NOTICE_PRODUCTION,
+        Profile::Production | Profile::Development => Duration::ZERO,
+    };
     let readiness = readiness(groups.clone(), shutdown.clone());
     let admin = api::admin(readiness, Arc::new(move || metrics.render()));
     // Health and metrics answer until the very end, so that readiness can be seen to fail.
@@ -67,8 +74,12 @@ pub(crate) async fn serve(launch: Launch, groups: api::Groups) -> Result<()> {
     };
     let api_server = async {
         let app = api::app(groups, options);
+        let accepting_ends = async {
+            shutdown.cancelled().await;
+            tokio::time::sleep(notice).await;
+        };
         let served = Server::new_with_acceptor(TcpAcceptor::from_tokio(listeners.api)?)
-            .run_with_graceful_shutdown(app, shutdown.cancelled(), Some(DRAIN_WAIT))
+            .run_with_graceful_shutdown(app, accepting_ends, Some(DRAIN_WAIT))
             .await;
         admin_stop.cancel();
         served

@@ -83,6 +83,17 @@ pub enum PublishError {
 }
 
 impl PublishError {
+    /// Whether it is the bus that cannot take anything, so that no other event would fare better
+    /// now.
+    pub fn is_away(&self) -> bool {
+        match self {
+            Self::Unavailable(_) | Self::NoStream | Self::StreamFull | Self::NotSubscribed(_) => {
+                true
+            }
+            Self::Refused(_) | Self::RetryRequested { .. } => false,
+        }
+    }
+
     /// How long the consumer wants to be left alone, if it was the consumer that refused.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {

@@ -15,7 +15,7 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         name: "log.filter",
-        default: Some("info,sqlx=warn,async_nats=warn"),
+        default: Some("info,sqlx=warn,async_nats=warn,poem=warn"),
         flag: None,
         alias: Some("RUST_LOG"),
         secret: false,

@@ -142,7 +142,7 @@ async fn launch(cluster: &Arc<Cluster>) -> Result<Server> {
                     .context("the embedded databases could not be created")?;
                 tracing::info!(
                     version = %cluster.binaries.version,
-                    elapsed_ms = started.elapsed().as_millis(),
+                    elapsed_ms = started.elapsed().as_secs_f64() * 1e3,
                     "the embedded Postgres is ready"
                 );
                 return Ok(server);
