@@ -2,7 +2,7 @@
 # this file is for GNU make 3.81, which is what macOS has.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build check prepare
+.PHONY: help run test build bench check prepare
 # Each target is one long job that uses all cores itself.
 .NOTPARALLEL:
 
@@ -19,6 +19,9 @@ test: ## Runs every test
 
 build: ## Makes the release binary, target/release/lunation
 	@exec ./scripts/build
+
+bench: ## Measures the release binary: latency and memory, beside bounds of the same run
+	@exec ./scripts/bench
 
 check: ## Formatting, lints, documentation, dependencies, generated files
 	@exec ./scripts/check

@@ -19,6 +19,8 @@ use crate::clock::Ids;
 const LEASE_SECONDS: f64 = 10.0;
 /// How much of the past is published again when a stream went back.
 const REPUBLISH_HOURS: i32 = 24;
+/// How many users at a time.
+const REPUBLISH_PAGE: i64 = 1_000;
 
 /// Raises the user's version by one and marks the row as due. The caller owns the transaction,
 /// and this is its first statement.
@@ -228,32 +230,42 @@ pub(crate) async fn position(pool: &PgPool, topic: Topic) -> Result<Option<u64>,
     Ok(sequence.and_then(|sequence| u64::try_from(sequence).ok()))
 }
 
-/// The stream went back: what changed in the last day is published again.
+/// The stream went back: what changed in the last day is published again, a page of users at a
+/// time, so that no statement holds many users' locks for long. The position is set last: a crash
+/// in between begins anew.
 pub(crate) async fn republish_recent(
     pool: &PgPool,
     topic: Topic,
     stream_sequence: u64,
-) -> Result<u64, sqlx::Error> {
-    let mut transaction = pool.begin().await?;
+) -> Result<usize, sqlx::Error> {
+    let mut rows = 0;
+    let mut after = Some(0);
+    while let Some(user_id) = after {
+        let page = sqlx::query_scalar!(
+            r#"UPDATE outbox o SET published_version = o.version - 1, not_before = now(),
+                   dirty_since = coalesce(o.dirty_since, now())
+               FROM (SELECT user_id FROM outbox
+                     WHERE topic = $1 AND user_id > $2
+                         AND changed_at > now() - make_interval(hours => $3)
+                     ORDER BY user_id LIMIT $4 FOR UPDATE) recent
+               WHERE o.topic = $1 AND o.user_id = recent.user_id
+               RETURNING o.user_id"#,
+            topic.name(),
+            user_id,
+            REPUBLISH_HOURS,
+            REPUBLISH_PAGE,
+        )
+        .fetch_all(pool)
+        .await?;
+        rows += page.len();
+        after = page.into_iter().max();
+    }
     sqlx::query!(
         "UPDATE relay_position SET last_sequence = $2 WHERE topic = $1",
         topic.name(),
         i64::try_from(stream_sequence).unwrap_or(i64::MAX),
     )
-    .execute(&mut *transaction)
+    .execute(pool)
     .await?;
-    let done = sqlx::query!(
-        r#"UPDATE outbox o SET published_version = o.version - 1, not_before = now(),
-               dirty_since = coalesce(o.dirty_since, now())
-           FROM (SELECT user_id FROM outbox
-                 WHERE topic = $1 AND changed_at > now() - make_interval(hours => $2)
-                 ORDER BY user_id FOR UPDATE) recent
-           WHERE o.topic = $1 AND o.user_id = recent.user_id"#,
-        topic.name(),
-        REPUBLISH_HOURS,
-    )
-    .execute(&mut *transaction)
-    .await?;
-    transaction.commit().await?;
-    Ok(done.rows_affected())
+    Ok(rows)
 }
