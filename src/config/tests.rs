@@ -110,8 +110,8 @@ fn every_problem_names_its_key_and_origin() {
         ("", &[("NATS_URL", "http://x")], "nats_url (NATS_URL)"),
         ("", &[("LUNATION_AUTH_ACCESS_TOKEN_TTL_SECONDS", "1")], "auth.access_token_ttl_seconds"),
         ("", &[("LUNATION_AUTH_SIGNING_KEY_FILE", "/absent")], "auth.signing_key_file"),
-        ("", &[("LUNATION_GROUPS", "users,moon")], "groups (LUNATION_GROUPS)"),
-        ("", &[("LUNATION_GROUPS", "users,analytics")], "analytics asks cycles"),
+        ("", &[("LUNATION_GROUPS", "all,moon")], "groups (LUNATION_GROUPS)"),
+        ("", &[("LUNATION_GROUPS", "users,analytics")], "leaves out api, cycles, notifications"),
         ("", &[("LUNATION_GROUPS", "api")], "run all groups"),
     ];
     for (file, environment, expected) in cases {

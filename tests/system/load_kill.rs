@@ -14,7 +14,7 @@ use chrono::{Days, NaiveDate};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{App, Person, Shape, client::Answer, wait};
+use crate::harness::{App, Client, Person, Shape, client::Answer, wait};
 
 const PEOPLE: i64 = 50;
 const ACKNOWLEDGED: usize = 5_000;
@@ -32,11 +32,13 @@ async fn log_on(person: Person, load: Arc<Load>) -> (BTreeMap<NaiveDate, i64>, O
     let mut acknowledged = BTreeMap::new();
     let mut day = NaiveDate::from_ymd_opt(1950, 1, 1).unwrap();
     let mut in_doubt = None;
+    let mut url = load.url.clone();
+    let mut person = person.at(Client::new(url.borrow_and_update().clone()));
     while !load.stop.load(Ordering::Relaxed) {
-        let url = load.url.borrow().clone();
-        let client = crate::harness::Client::new(url);
+        if url.has_changed().unwrap_or(false) {
+            person = person.at(Client::new(url.borrow_and_update().clone()));
+        }
         let request = person
-            .at(client)
             .request(Method::POST, "/api/cycles/cycles")
             .header("Idempotency-Key", day.to_string())
             .json(&json!({"start_date": day.to_string()}));
