@@ -14,10 +14,10 @@ use serde::Deserialize;
 use super::wait;
 
 /// The binary under test: the one that was built with the tests, or another one that
-/// `LUNATION_TEST_BINARY` names, such as a release build.
+/// `BINARY_UNDER_TEST` names, such as a release build.
 #[expect(clippy::disallowed_methods, reason = "a test run is configured from outside")]
 pub(crate) fn path() -> PathBuf {
-    let named = std::env::var_os("LUNATION_TEST_BINARY");
+    let named = std::env::var_os("BINARY_UNDER_TEST");
     named.map_or_else(|| PathBuf::from(env!("CARGO_BIN_EXE_lunation")), PathBuf::from)
 }
 

@@ -2,9 +2,12 @@
 //! costs a second, a copy a tenth of it.
 
 use std::{
+    env,
     fs::{self, File},
+    hash::{DefaultHasher, Hash as _, Hasher as _},
     path::{Path, PathBuf},
     process::Command,
+    time::UNIX_EPOCH,
 };
 
 use super::process::{self, binary};
@@ -17,17 +20,17 @@ pub(crate) fn copy_into(data_dir: &Path) {
 }
 
 /// Makes the template if it is not there yet for this very binary. Tests run in processes of
-/// their own, so a file lock keeps all but one waiting.
+/// their own, so a file lock keeps all but one waiting. It lies where everybody may pass: as root,
+/// Postgres runs as another user, and a checkout may be closed to that one.
 fn template() -> PathBuf {
-    let stamp = stamp();
-    let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let lock = File::create(base.join("template.lock")).unwrap();
+    let base = env::temp_dir();
+    let name = format!("lunation-template-{:016x}", hash_of_path());
+    let lock = File::create(base.join(format!("{name}.lock"))).unwrap();
     lock.lock().unwrap();
-    let made = base.join(format!("template-{stamp}"));
+    let made = base.join(format!("{name}-{}", stamp()));
     if !made.exists() {
-        remove_others(base);
-        let making = base.join("template-making");
-        let _absent = fs::remove_dir_all(&making);
+        remove_older(&base, &name);
+        let making = base.join(format!("{name}-making"));
         let output = binary().arg("migrate").arg("--data-dir").arg(&making).output();
         let output = output.unwrap();
         assert!(
@@ -41,18 +44,26 @@ fn template() -> PathBuf {
     made
 }
 
+/// Several checkouts on one machine have a template each.
+fn hash_of_path() -> u64 {
+    let mut hasher = DefaultHasher::new();
+    process::path().hash(&mut hasher);
+    hasher.finish()
+}
+
 /// Names the binary by its size and time, so that a rebuilt one gets a template of its own.
 fn stamp() -> String {
     let metadata = fs::metadata(process::path()).unwrap();
     let modified = metadata.modified().unwrap();
-    let since = modified.duration_since(std::time::UNIX_EPOCH).unwrap();
+    let since = modified.duration_since(UNIX_EPOCH).unwrap();
     format!("{}-{}", metadata.len(), since.as_nanos())
 }
 
-fn remove_others(base: &Path) {
+fn remove_older(base: &Path, name: &str) {
     for entry in fs::read_dir(base).unwrap().flatten() {
-        if entry.file_name().to_string_lossy().starts_with("template-") {
-            let _in_use_by_nobody = fs::remove_dir_all(entry.path());
+        let is_older = entry.file_name().to_string_lossy().starts_with(&format!("{name}-"));
+        if is_older {
+            fs::remove_dir_all(entry.path()).unwrap();
         }
     }
 }
