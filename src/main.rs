@@ -32,11 +32,6 @@ use crate::{
     config::{Config, Problems, Sources},
 };
 
-/// Gives memory back when it is freed: the system's allocator keeps the 19 MiB blocks of password
-/// hashing, one for each thread that ever hashed.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let cli = Cli::parse();
     install_crypto();
