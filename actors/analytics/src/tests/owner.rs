@@ -2,6 +2,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
+    mem,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
@@ -58,13 +59,17 @@ impl Owner {
         })
     }
 
-    /// Moves a start a day back or forth, if there is room for it.
+    /// Moves a cycle a day back or forth. Where its neighbours leave no room for that, it stays.
     pub(super) fn shift(&self, user_id: UserId, at: usize, forth: bool) -> i64 {
         self.write(user_id, |cycles, _| {
-            let cycle = &mut cycles[at];
-            let start =
-                if forth { cycle.start_date.succ_opt() } else { cycle.start_date.pred_opt() };
-            cycle.start_date = start.unwrap();
+            let moved = |date: NaiveDate| if forth { date.succ_opt() } else { date.pred_opt() };
+            let mut shifted = cycles[at].clone();
+            shifted.start_date = moved(shifted.start_date).unwrap();
+            shifted.end_date = shifted.end_date.and_then(moved);
+            let before = mem::replace(&mut cycles[at], shifted);
+            if !are_in_order(cycles) {
+                cycles[at] = before;
+            }
         })
     }
 
@@ -77,6 +82,7 @@ impl Owner {
         let history = histories.entry(user_id).or_insert(nothing);
         let before: HashMap<_, _> = inputs(&history.cycles).collect();
         change(&mut history.cycles, i64::try_from(id).unwrap());
+        assert!(are_in_order(&history.cycles), "the cycles group would have refused this");
         let version = Version::new(history.version.get() + 1);
         let after: Vec<_> = inputs(&history.cycles).collect();
         for (cycle, (id, input)) in history.cycles.iter_mut().zip(after) {
@@ -189,6 +195,13 @@ fn inputs(cycles: &[HistoryCycle]) -> impl Iterator<Item = (CycleId, Input)> {
         let before = index.checked_sub(1).and_then(|before| cycles.get(before));
         (cycle.id, (cycle.start_date, cycle.end_date, before.map(|before| before.start_date)))
     })
+}
+
+/// Whether every cycle ends after it starts and before the next one starts.
+fn are_in_order(cycles: &[HistoryCycle]) -> bool {
+    let ends_late = |cycle: &HistoryCycle| cycle.end_date.unwrap_or(cycle.start_date);
+    cycles.iter().all(|cycle| cycle.start_date <= ends_late(cycle))
+        && cycles.is_sorted_by(|before, after| ends_late(before) < after.start_date)
 }
 
 fn logged(id: i64, start_date: NaiveDate, end_date: Option<NaiveDate>) -> HistoryCycle {
