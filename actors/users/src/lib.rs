@@ -5,6 +5,7 @@
 #![deny(missing_docs)]
 
 mod actor;
+mod argon2id;
 mod keys;
 mod passwords;
 mod service;

@@ -4,8 +4,7 @@
 use std::{fmt, num::NonZero, sync::Arc, thread, time::Instant};
 
 use argon2::{
-    Algorithm, Argon2, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version,
-    password_hash,
+    Algorithm, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version, password_hash,
     password_hash::phc::{Output, ParamsString, Salt},
 };
 use contracts::{Refusal, users::Password};
@@ -13,6 +12,8 @@ use tokio::{
     sync::{Semaphore, SemaphorePermit},
     task, time,
 };
+
+use crate::argon2id::Argon2id;
 
 /// Most requests that wait for a hasher.
 const QUEUE_MAX: usize = 32;
@@ -53,7 +54,7 @@ pub struct InvalidArgon2Parameters;
 
 /// Hashes and verifies passwords.
 pub(crate) struct Passwords {
-    argon2: Argon2<'static>,
+    argon2: Argon2id,
     /// A hash that no password has, of the cost of a real one.
     nobodys: StoredHash,
     hashers: Arc<Semaphore>,
@@ -75,7 +76,7 @@ impl Passwords {
     pub(crate) fn new(Argon2Parameters { params, nobodys }: Argon2Parameters) -> Self {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         Self {
-            argon2: Argon2::new(Algorithm::Argon2id, Version::V0x13, params),
+            argon2: Argon2id::new(params),
             nobodys,
             hashers: Arc::new(Semaphore::new(cores)),
             places: Semaphore::new(cores + QUEUE_MAX),
@@ -136,7 +137,7 @@ impl Place<'_> {
         let argon2 = self.passwords.argon2.clone();
         self.passwords
             .run(deadline, move || {
-                let hash: PasswordHash = argon2.hash_password(password.expose().as_bytes())?;
+                let hash = argon2.hash_password(password.expose().as_bytes())?;
                 Ok(StoredHash(hash.to_string()))
             })
             .await
@@ -159,7 +160,8 @@ impl Place<'_> {
         let StoredHash(hash) = stored.unwrap_or_else(|| self.passwords.nobodys.clone());
         self.passwords
             .run(deadline, move || {
-                match argon2.verify_password(password.expose().as_bytes(), hash.as_str()) {
+                let hash = PasswordHash::new(&hash)?;
+                match argon2.verify_password(password.expose().as_bytes(), &hash) {
                     Ok(()) => Ok(exists),
                     Err(password_hash::Error::PasswordInvalid) => Ok(false),
                     Err(error) => Err(error),
