@@ -2,8 +2,8 @@
 //!
 //! `cargo bench --bench system` prints, for the bus in memory and for JetStream: the time from the
 //! 201 of a logged cycle to the prediction that reflects it, one user at a time, beside the time
-//! that the same database takes for a commit; the resident memory of an idle process; and what a
-//! live user actor adds to it.
+//! that the same database takes for a commit; the resident memory of an idle process, before and
+//! after people signed in; and what a live user actor adds to it.
 
 #![expect(
     clippy::unwrap_used,
@@ -33,6 +33,7 @@ use harness::{App, Options, Person, Shape};
 
 const PEOPLE: i64 = 25;
 const CYCLES_EACH: u64 = 24;
+const SIGN_INS: usize = 30;
 const ACTORS: i64 = 10_000;
 
 fn main() {
@@ -64,19 +65,18 @@ async fn latency(shape: Shape) {
     }
     println!("\n{shape:?}, {} writes, one user at a time", waits.len());
     print_line("a commit of one row, same database", commit, None);
-    let bound = median(&mut writes.clone());
     print_line("POST cycle to 201", quantiles(writes), None);
-    print_line("201 to its prediction", quantiles(waits), Some((bound, commit.0)));
+    print_line("201 to its prediction", quantiles(waits), Some(commit.0));
     app.finish().await;
 }
 
 /// The median and the 99th percentile.
 type Quantiles = (Duration, Duration);
 
-fn print_line(what: &str, (p50, p99): Quantiles, bounds: Option<(Duration, Duration)>) {
+fn print_line(what: &str, (p50, p99): Quantiles, commit: Option<Duration>) {
     let milliseconds = |time: Duration| time.as_secs_f64() * 1e3;
     print!("  {what:<36} p50 {:7.3} ms   p99 {:7.3} ms", milliseconds(p50), milliseconds(p99));
-    if let Some((_, commit)) = bounds {
+    if let Some(commit) = commit {
         print!("   = {:.1} commits", p50.as_secs_f64() / commit.as_secs_f64());
     }
     println!();
@@ -85,11 +85,6 @@ fn print_line(what: &str, (p50, p99): Quantiles, bounds: Option<(Duration, Durat
 fn quantiles(mut times: Vec<Duration>) -> Quantiles {
     times.sort_unstable();
     (times[times.len() / 2], times[times.len() * 99 / 100])
-}
-
-fn median(times: &mut [Duration]) -> Duration {
-    times.sort_unstable();
-    times[times.len() / 2]
 }
 
 /// What the same server takes to make one row durable.
@@ -115,6 +110,14 @@ async fn memory() {
     warm.prediction_at(version).await;
     let idle = resident_kib(&app);
     println!("\nMemory\n  idle process, resident            {:.1} MiB", idle as f64 / 1024.0);
+    let client = app.client();
+    stream::iter(0..SIGN_INS)
+        .map(|_| client.somebody())
+        .buffer_unordered(4)
+        .for_each(|_person| async {})
+        .await;
+    let idle = resident_kib(&app);
+    println!("  after {SIGN_INS} people signed in        {:.1} MiB", idle as f64 / 1024.0);
     // Everything but the actors first: pools, statement caches, allocator arenas under load.
     fill(&app, 2, 2_002).await;
     let before = resident_kib(&app);
