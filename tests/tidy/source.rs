@@ -22,7 +22,7 @@ const POLLING_HELPERS: &[&str] = &[
     "tests/system/harness/wait.rs",
     "nats/tests/suite/support.rs",
     "actors/cycles/tests/cycles/harness.rs",
-    "actors/cycles/tests/support/mod.rs",
+    "actors/runtime/tests/support/postgres.rs",
     "actors/analytics/src/tests/mod.rs",
     "src/embedded/tests.rs",
     // Random pauses that shake races loose; nothing is expected after them.

@@ -71,12 +71,13 @@ impl Admission {
         let user = match user_id {
             None => None,
             Some(user_id) => {
-                let permit = acquire(self.of_user(user_id), deadline).await;
-                let permit = UserPermit { user_id, permit, admission: self.clone() };
-                if permit.permit.is_none() {
+                // Made before the wait: an asker who goes away in it leaves nothing behind.
+                let mut user = UserPermit { user_id, permit: None, admission: self.clone() };
+                user.permit = acquire(self.of_user(user_id), deadline).await;
+                if user.permit.is_none() {
                     return Err(Refusal::overloaded());
                 }
-                Some(permit)
+                Some(user)
             }
         };
         let group = acquire(Arc::clone(&self.group), deadline).await;
@@ -112,6 +113,7 @@ async fn acquire(semaphore: Arc<Semaphore>, deadline: Instant) -> Option<OwnedSe
 #[cfg(test)]
 mod tests {
     use contracts::{ErrorKind, UserId};
+    use futures::FutureExt;
 
     use super::*;
 
@@ -128,6 +130,19 @@ mod tests {
         let _other = admission.admit(Some(UserId::new(2))).await.unwrap();
         drop(second);
         let _again = admission.admit(greedy).await.unwrap();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_asker_who_goes_away_while_it_waits_leaves_nothing_behind() {
+        let admission = Admission::new(LIMITS);
+        let user = Some(UserId::new(1));
+        let first = admission.admit(user).await.unwrap();
+        let second = admission.admit(user).await.unwrap();
+        let mut waiting = Box::pin(admission.admit(user));
+        assert!(waiting.as_mut().now_or_never().is_none());
+        drop((first, second));
+        drop(waiting);
+        assert!(admission.users.lock().unwrap().is_empty());
     }
 
     #[tokio::test(start_paused = true)]

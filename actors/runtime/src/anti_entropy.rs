@@ -1,11 +1,11 @@
 //! Anti-entropy: what makes the broker expendable. Each consumer group regularly asks the owner
 //! which users changed, and wakes those whose applied version is lower.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, mem, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::{
-    Call, Refusal,
+    Call, Refusal, UserId,
     events::{ChangedPage, ChangedSince, ChangedUser},
 };
 use futures::{StreamExt, future::BoxFuture, stream};
@@ -29,6 +29,9 @@ const OVERLAP: TimeDelta = TimeDelta::minutes(5);
 const FULL_SWEEP_EVERY: TimeDelta = TimeDelta::hours(24);
 /// How soon a sweep that failed is tried again.
 const RETRY: Duration = Duration::from_secs(5);
+/// Most users for whom a dependency was away and who wait for the next sweep. Beyond so many it is
+/// away for everybody, and the sweep is cut short.
+const LEFT_OVER_MAX: usize = 64;
 /// How long one ask may take.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -75,11 +78,12 @@ impl Sweeps {
     async fn run(&self) {
         let mut last_sweep: Option<DateTime<Utc>> = None;
         let mut last_full_sweep: Option<DateTime<Utc>> = None;
+        let mut left_over = LeftOver::new();
         loop {
             let begun = self.clock.now();
             let full = last_full_sweep.is_none_or(|at| begun - at >= FULL_SWEEP_EVERY);
             let since = if full { None } else { last_sweep.map(|at| at - OVERLAP) };
-            match self.sweep(since).await {
+            match self.sweep(since, &mut left_over).await {
                 Ok(woken) => {
                     if woken > 0 {
                         tracing::info!(group = self.group, woken, full, "anti-entropy woke users");
@@ -96,37 +100,57 @@ impl Sweeps {
         }
     }
 
-    async fn sweep(&self, since: Option<DateTime<Utc>>) -> Result<usize, Refusal> {
+    async fn sweep(
+        &self,
+        since: Option<DateTime<Utc>>,
+        left_over: &mut LeftOver,
+    ) -> Result<usize, Refusal> {
+        let again: Vec<ChangedUser> = mem::take(left_over).into_values().collect();
+        let mut woken = again.len();
+        self.wake_all(again, left_over).await?;
         let mut after = None;
-        let mut woken = 0;
         loop {
             let call = Call::new(Ids.request_id("sweep"), Ids.trace(), PATIENCE);
             let request = ChangedSince { since, after, limit: PAGE };
-            let page = self.reconcile.list_changed(call.clone(), request).await?;
+            let page = self.reconcile.list_changed(call, request).await?;
             let Some(last) = page.users.last().map(|user| user.user_id) else { return Ok(woken) };
-            let behind = self.reconcile.behind(page.users).await?;
+            let mut behind = self.reconcile.behind(page.users).await?;
+            behind.retain(|user| !left_over.contains_key(&user.user_id));
             woken += behind.len();
-            self.wake_all(&call, behind).await?;
+            self.wake_all(behind, left_over).await?;
             after = Some(last);
         }
     }
 
-    /// Wakes the users. One whose own wake-up fails does not keep the others waiting; only a
-    /// dependency that is away cuts the sweep short.
-    async fn wake_all(&self, call: &Call, users: Vec<ChangedUser>) -> Result<(), Refusal> {
+    /// Wakes the users. One whose own wake-up fails does not keep the others waiting, and neither
+    /// do a few who find a dependency away: it may be away for their work only. They are left over
+    /// for the next sweep. Only if they are many is the sweep cut short.
+    async fn wake_all(
+        &self,
+        users: Vec<ChangedUser>,
+        left_over: &mut LeftOver,
+    ) -> Result<(), Refusal> {
         let waking = users.into_iter().map(|user| {
-            let call = call.with_patience(PATIENCE);
-            async move { (user.user_id, self.reconcile.wake(call, user).await) }
+            let call = Call::new(Ids.request_id("sweep"), Ids.trace(), PATIENCE);
+            async move { (user, self.reconcile.wake(call, user).await) }
         });
         let mut waking = stream::iter(waking).buffer_unordered(WAKING_MAX);
         let mut away = None;
-        while let Some((user_id, result)) = waking.next().await {
+        while let Some((user, result)) = waking.next().await {
             let Err(refusal) = result else { continue };
-            tracing::warn!(group = self.group, %user_id, code = %refusal.code, "anti-entropy could not bring a user up to date");
-            if is_away(&refusal) {
+            tracing::warn!(group = self.group, user_id = %user.user_id, code = %refusal.code, "anti-entropy could not bring a user up to date");
+            if !is_away(&refusal) {
+                continue;
+            }
+            if left_over.len() < LEFT_OVER_MAX {
+                left_over.insert(user.user_id, user);
+            } else {
                 away.get_or_insert(refusal);
             }
         }
         away.map_or(Ok(()), Err)
     }
 }
+
+/// Users whom a sweep could not bring up to date, for the next one.
+type LeftOver = BTreeMap<UserId, ChangedUser>;

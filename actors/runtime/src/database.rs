@@ -138,10 +138,11 @@ pub fn is_transient(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(database) => database.code().is_some_and(|code| {
-            // Connection (08), resources (53), operator intervention (57), system (58), deadlock
-            // and serialisation (40), lock not available (55P03), and a transaction that the server
-            // ended because this process was too slow (25P03).
-            ["08", "53", "57", "58", "40"].iter().any(|class| code.starts_with(class))
+            // Connection (08), authorisation (28: the server does not let this process in, which
+            // no statement is to blame for), resources (53), operator intervention (57), system
+            // (58), deadlock and serialisation (40), lock not available (55P03), and a transaction
+            // that the server ended because this process was too slow (25P03).
+            ["08", "28", "53", "57", "58", "40"].iter().any(|class| code.starts_with(class))
                 || ["55P03", "25P03", "3D000"].contains(&code.as_ref())
         }),
         _ => false,

@@ -271,9 +271,9 @@ async fn a_storm_of_logins_is_refused_and_breaks_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_database_that_is_away_is_said_and_not_a_fault() {
-    let users = TestUsers::start().await;
+    let mut users = TestUsers::start().await;
     let user = users.ask(register("test@test.com", "testuser")).await.unwrap();
-    users.database.stop();
+    users.stop_database();
     let profile = users.ask(GetProfile { user_id: user.id }).await;
     assert_eq!(profile.err(), Some(Refusal::unavailable()));
     let update = users.ask(keep_all(user.id)).await;

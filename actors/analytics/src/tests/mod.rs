@@ -1,8 +1,8 @@
 //! The analytics group over real actors and a real Postgres. The cycles group is played by
 //! [`owner::Owner`], which answers from memory and can be told to be slow, stale or broken.
 
-#[path = "../../../cycles/tests/support/mod.rs"]
-mod support;
+#[path = "../../../runtime/tests/support/postgres.rs"]
+mod postgres;
 
 mod coalescing;
 mod memory;
@@ -35,7 +35,7 @@ use sqlx::PgPool;
 
 use self::{
     owner::{Owner, WayTo},
-    support::TestDatabase,
+    postgres::TestDatabase,
 };
 use crate::{Assembly, Dependencies, MIGRATOR, coordinator::Waker, derive::derive, user::Wanted};
 

@@ -23,7 +23,7 @@ use nats::Bus;
 use ractor::{Actor, ActorRef};
 use sqlx::PgPool;
 
-use crate::support::TestDatabase;
+use crate::postgres::TestDatabase;
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
 pub(crate) const ALL: PageRequest = PageRequest { limit: 100, offset: 0 };
@@ -70,6 +70,12 @@ impl TestApp {
     /// Another group on the same database, as another process would host it.
     pub(crate) async fn another_group(&self) -> Group {
         start_group(&self.options, OPEN_DOOR).await
+    }
+
+    /// A group whose role the server does not know.
+    pub(crate) async fn group_of_nobody(&self) -> Group {
+        let url = self.options.url.replacen("owner@", "nobody@", 1);
+        start_group(&DatabaseOptions { url, ..self.options.clone() }, OPEN_DOOR).await
     }
 
     /// Waits until every change was announced.

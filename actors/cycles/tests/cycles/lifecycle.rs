@@ -3,7 +3,10 @@
 use std::time::{Duration, Instant};
 
 use actor_runtime::admission::AdmissionLimits;
-use contracts::{ErrorKind, UserId, cycles::ListCycles};
+use contracts::{
+    ErrorKind, UserId,
+    cycles::{GetHistory, ListCycles},
+};
 use futures::future::{join, join_all};
 
 use crate::harness::{ALL, PATIENCE, TestApp, call, record, refused};
@@ -87,6 +90,16 @@ async fn connections_that_died_cost_nobody_an_answer() {
         assert_eq!(lists.len(), 8);
         assert_eq!(written.unwrap().version.get(), count);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_lets_nobody_in_is_away_and_no_fault_of_ours() {
+    let app = TestApp::start().await;
+    let group = app.group_of_nobody().await;
+    let written = group.record(USER, "2025-01-10", None).await;
+    assert_eq!(refused(written).kind, ErrorKind::Unavailable);
+    let read = group.ask(USER, GetHistory { user_id: USER }).await;
+    assert_eq!(refused(read).kind, ErrorKind::Unavailable);
 }
 
 #[tokio::test(flavor = "multi_thread")]

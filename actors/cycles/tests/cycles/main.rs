@@ -5,8 +5,8 @@
     reason = "a test ends at what it did not expect"
 )]
 
-#[path = "../support/mod.rs"]
-mod support;
+#[path = "../../../runtime/tests/support/postgres.rs"]
+mod postgres;
 
 mod arithmetic;
 mod concurrency;

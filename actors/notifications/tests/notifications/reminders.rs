@@ -235,9 +235,9 @@ async fn a_reader_waits_for_the_version_and_no_longer_than_its_call() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn health_says_whether_the_database_answers() {
-    let world = World::start(1).await;
+    let mut world = World::start(1).await;
     assert!(world.ask(CheckNotifications {}).await.unwrap().is_healthy());
-    world.database.stop();
+    world.stop_database();
     let health = world.ask(CheckNotifications {}).await.unwrap();
     assert!(!health.is_healthy() && health.checks[0].name == "database");
     let list = ListNotifications { user_id: USER, status: None, min_version: None, page: PAGE };

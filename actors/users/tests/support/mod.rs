@@ -1,12 +1,14 @@
 //! The users group as a process would run it, over a Postgres of its own.
 
-mod database;
+#[path = "../../../runtime/tests/support/postgres.rs"]
+mod postgres;
 
 use std::time::Duration;
 
 use actor_runtime::{
     admission::AdmissionLimits,
     clock::{Clock, Ids},
+    database::{self, DatabaseOptions},
     supervisor::Supervisor,
 };
 use chrono::NaiveDate;
@@ -20,7 +22,7 @@ use ractor::{Actor, ActorRef};
 use sqlx::PgPool;
 use tempfile::TempDir;
 
-pub(crate) use database::TestDatabase;
+use postgres::TestDatabase;
 
 pub(crate) const ISSUER: &str = "https://lunation.test";
 pub(crate) const AUDIENCE: &str = "lunation";
@@ -32,7 +34,7 @@ pub(crate) const CHEAP: (u32, u32, u32) = (64, 1, 1);
 pub(crate) struct TestUsers {
     pub(crate) handle: Handle<UsersMailbox>,
     pub(crate) pool: PgPool,
-    pub(crate) database: TestDatabase,
+    database: Option<TestDatabase>,
     supervisor: ActorRef<actor_runtime::supervisor::Message>,
     _data_dir: TempDir,
 }
@@ -46,7 +48,12 @@ impl TestUsers {
         let _installed_by_another_test =
             jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER.install_default();
         let database = TestDatabase::start(&MIGRATOR).await;
-        let pool = database.pool();
+        let options = DatabaseOptions {
+            url: database.url.clone(),
+            connections_max: 8,
+            application_name: "users-test".to_owned(),
+        };
+        let pool = database::open(&options).unwrap();
         let data_dir = tempfile::tempdir().unwrap();
         let dependencies = Dependencies {
             pool: pool.clone(),
@@ -61,7 +68,7 @@ impl TestUsers {
         };
         let (plan, handle) = users::plan(dependencies);
         let (supervisor, _join) = Actor::spawn(None, Supervisor, plan).await.unwrap();
-        Self { handle, pool, database, supervisor, _data_dir: data_dir }
+        Self { handle, pool, database: Some(database), supervisor, _data_dir: data_dir }
     }
 
     pub(crate) async fn ask<R: Request<Mailbox = UsersMailbox>>(
@@ -83,6 +90,11 @@ impl TestUsers {
     pub(crate) async fn accounts(&self) -> i64 {
         let count = sqlx::query_scalar!("SELECT count(*) FROM account").fetch_one(&self.pool);
         count.await.unwrap().unwrap()
+    }
+
+    /// Stops the database as a power cut would.
+    pub(crate) fn stop_database(&mut self) {
+        drop(self.database.take());
     }
 
     /// Stops everything in the order of a process's end.

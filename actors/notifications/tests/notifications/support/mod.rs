@@ -1,8 +1,8 @@
 //! The notifications group as a process would run it, over a Postgres of its own, with an
 //! analytics group that says what the test tells it to.
 
-#[path = "../../../../users/tests/support/database.rs"]
-mod database;
+#[path = "../../../../runtime/tests/support/postgres.rs"]
+mod postgres;
 
 use std::{
     collections::BTreeMap,
@@ -13,6 +13,7 @@ use std::{
 use actor_runtime::{
     admission::AdmissionLimits,
     clock::{Clock, Ids},
+    database::{self, DatabaseOptions},
     supervisor::{self, Supervisor},
 };
 use contracts::{
@@ -27,10 +28,10 @@ use contracts::{
     },
     page::PageRequest,
 };
-use database::TestDatabase;
 use futures::future::BoxFuture;
 use lunation_notifications::{Dependencies, MIGRATOR};
 use nats::{Bus, Durable, PublishError};
+use postgres::TestDatabase;
 use ractor::{Actor, ActorRef};
 use sqlx::PgPool;
 
@@ -93,7 +94,8 @@ pub(crate) struct Assembly {
 pub(crate) struct World {
     pub(crate) analytics: FakeAnalytics,
     pub(crate) pool: PgPool,
-    pub(crate) database: TestDatabase,
+    options: DatabaseOptions,
+    database: Option<TestDatabase>,
     assemblies: Vec<Assembly>,
 }
 
@@ -101,8 +103,14 @@ impl World {
     pub(crate) async fn start(assemblies: usize) -> Self {
         let database = TestDatabase::start(&MIGRATOR).await;
         let analytics = FakeAnalytics::default();
-        let pool = database.pool();
-        let mut world = Self { analytics, pool, database, assemblies: Vec::new() };
+        let options = DatabaseOptions {
+            url: database.url.clone(),
+            connections_max: 8,
+            application_name: "notifications-test".to_owned(),
+        };
+        let pool = database::open(&options).unwrap();
+        let database = Some(database);
+        let mut world = Self { analytics, pool, options, database, assemblies: Vec::new() };
         for _ in 0..assemblies {
             world.start_another().await;
         }
@@ -112,7 +120,7 @@ impl World {
     pub(crate) async fn start_another(&mut self) {
         let bus = Bus::memory(&[Durable::Notifications]);
         let (plan, handle) = lunation_notifications::plan(Dependencies {
-            pool: self.database.pool(),
+            pool: database::open(&self.options).unwrap(),
             bus: bus.clone(),
             clock: Clock::System,
             admission: AdmissionLimits::default(),
@@ -171,6 +179,11 @@ impl World {
         .execute(&self.pool)
         .await
         .unwrap();
+    }
+
+    /// Stops the database as a power cut would.
+    pub(crate) fn stop_database(&mut self) {
+        drop(self.database.take());
     }
 
     /// As if the database had been dropped and migrated again.

@@ -1,5 +1,6 @@
-//! A private Postgres for one test process: its own cluster in a temporary directory, gone when it
-//! is dropped or when the process dies. It knows no domain: whoever includes it names a migrator.
+//! A private Postgres for the tests of a domain, which include this file by its path: a cluster of
+//! its own in a temporary directory, gone when it is dropped or when the process dies. It knows no
+//! domain: whoever includes it names a migrator.
 
 use std::{
     os::unix::{fs::PermissionsExt, process::ExitStatusExt},
@@ -19,7 +20,7 @@ pub(crate) struct TestDatabase {
     /// Where it is.
     pub(crate) url: String,
     server: Child,
-    _home: TempDir,
+    home: TempDir,
 }
 
 impl TestDatabase {
@@ -48,10 +49,16 @@ impl TestDatabase {
         let place = format!("localhost/{{}}?host={}", home.path().display());
         let database =
             |user: &str, name: &str| format!("postgres://{user}@{}", place.replace("{}", name));
-        let started = Self { url: database("owner", "test"), server, _home: home };
-        let mut admin = connect(&database("postgres", "postgres")).await;
-        sqlx::query!("CREATE ROLE owner LOGIN").execute(&mut admin).await.unwrap();
-        sqlx::query!("CREATE DATABASE test OWNER owner").execute(&mut admin).await.unwrap();
+        let started = Self { url: database("owner", "test"), server, home };
+        let admin = connect(&database("postgres", "postgres")).await;
+        admin.close().await.unwrap();
+        let client = |program: &str| {
+            let mut command = Command::new(bin.join(program));
+            command.arg("-h").arg(started.home.path()).args(["-U", "postgres"]);
+            command
+        };
+        run(client("createuser").arg("owner"));
+        run(client("createdb").args(["-O", "owner", "test"]));
         migrator.run(&mut connect(&started.url).await).await.unwrap();
         started
     }
