@@ -122,7 +122,7 @@ fn migrator(domain: Domain) -> &'static Migrator {
 }
 
 /// The error without any value that a statement held.
-fn described(error: &sqlx::Error) -> anyhow::Error {
+pub(crate) fn described(error: &sqlx::Error) -> anyhow::Error {
     match error {
         // At a connection, the server's text says what to mend, and quotes at most a name.
         sqlx::Error::Database(refused)

@@ -2,17 +2,20 @@
 
 use std::sync::Arc;
 
-use contracts::{call::RequestId, health::Check};
+use contracts::health::Check;
 use futures::future::BoxFuture;
 use poem::{
-    EndpointExt, IntoResponse, Request, Response, Route,
+    Endpoint as _, EndpointExt as _, IntoResponse, Request, Response, Route,
     endpoint::{BoxEndpoint, make, make_sync},
     get,
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header},
 };
 use serde_json::{Map, Value, json};
 
-use crate::{error::Problem, headers};
+use crate::{context::new_request_id, error::Problem, headers};
+
+/// The methods of each path here.
+const ALLOWED: &str = "GET, HEAD";
 
 /// Asks everything that has to be well before this process takes requests.
 pub type Readiness = Arc<dyn Fn() -> BoxFuture<'static, Vec<Check>> + Send + Sync>;
@@ -40,12 +43,13 @@ pub fn admin(readiness: Readiness, render: Render) -> BoxEndpoint<'static, Respo
         .at("/livez", get(live))
         .at("/readyz", get(ready))
         .at("/metrics", get(metrics))
-        .catch_all_error(problem)
-        .after(|answer: poem::Result<Response>| async move {
-            answer.map(|mut response| {
-                headers::add_defaults(response.headers_mut());
-                response
-            })
+        .around(|endpoint, request| async move {
+            let path = request.uri().path().to_owned();
+            let answer = endpoint.call(request).await;
+            let mut response =
+                answer.map_or_else(|error| problem(error, &path), IntoResponse::into_response);
+            headers::add_defaults(response.headers_mut());
+            Ok(response)
         })
         .boxed()
 }
@@ -61,7 +65,12 @@ fn state(status: StatusCode, failing: &[Check]) -> Response {
     Response::builder().status(status).content_type("application/json").body(body.to_string())
 }
 
-async fn problem(error: poem::Error) -> Response {
-    let id = RequestId::parse("admin").unwrap_or_else(|| unreachable!("a sane id"));
-    Problem::from(error).into_response(&id, "/").into_response()
+fn problem(error: poem::Error, path: &str) -> Response {
+    let problem = Problem::from(error);
+    let not_allowed = problem.status() == StatusCode::METHOD_NOT_ALLOWED;
+    let mut response = problem.into_response(&new_request_id(), path);
+    if not_allowed {
+        response.headers_mut().insert(header::ALLOW, HeaderValue::from_static(ALLOWED));
+    }
+    response
 }

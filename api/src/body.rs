@@ -18,9 +18,9 @@ use crate::{
     scalar::{Rule, Scalar},
 };
 
-/// Longest wait for a body: less than the request may take, so that a body that never comes is
-/// the client's problem and not a lost answer.
-const BODY_WAIT: Duration = Duration::from_secs(4);
+/// Longest wait for a body. It is always less than the request may take (a fifth is kept), so that
+/// a body that never comes is the client's problem and not a lost answer.
+const BODY_WAIT_MAX: Duration = Duration::from_secs(4);
 
 /// A JSON body.
 pub(crate) struct Body<T>(pub(crate) T);
@@ -93,7 +93,8 @@ async fn read(
     }
     let body = body.take().map_err(|_| Problem::from(Refusal::internal()))?;
     let arriving = body.into_bytes_limit(limits::BODY_BYTES_MAX);
-    let arrived = time::timeout(BODY_WAIT, arriving).await;
+    let wait = BODY_WAIT_MAX.min(Context::of(request)?.time_left().mul_f64(0.8));
+    let arrived = time::timeout(wait, arriving).await;
     arrived.map_err(|_| Problem::body_timeout())?.map_err(|error| match error {
         ReadBodyError::PayloadTooLarge => Problem::body_too_large(),
         _ => Problem::malformed_body("The body broke off."),

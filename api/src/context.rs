@@ -75,6 +75,11 @@ impl Context {
         &self.0.shared.schemas
     }
 
+    /// How long the request may still take.
+    pub(crate) fn time_left(&self) -> Duration {
+        self.0.expires.saturating_duration_since(Instant::now())
+    }
+
     /// The call that an ask is made with.
     pub(crate) fn call(&self) -> Call {
         self.call_within(ASK_PATIENCE)
@@ -119,7 +124,7 @@ impl<'a> FromRequest<'a> for Context {
 }
 
 /// 128 random bits in hexadecimal, which is always a sane id.
-fn new_request_id() -> RequestId {
+pub(crate) fn new_request_id() -> RequestId {
     let text = format!("{:032x}", rand::random::<u128>());
     RequestId::parse(&text).unwrap_or_else(|| unreachable!("32 hexadecimal digits are sane"))
 }

@@ -26,6 +26,9 @@ use crate::{
 
 /// The name of a path that is none of ours, in logs and metrics.
 const UNMATCHED: &str = "unmatched";
+/// The status that nobody was answered with, in logs and metrics: the client left before. (nginx
+/// has this number for it.)
+const CLIENT_LEFT: u16 = 499;
 
 /// The outermost endpoint. It answers always, and an error never leaves it.
 pub(crate) struct Edge<E> {
@@ -61,6 +64,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
             route = &*template,
         );
         request.set_data(context.clone());
+        let mut record = Record { method, template, started, status: CLIENT_LEFT, span: &span };
         let answer = self.answer(request, route, origin.as_ref(), &context);
         let mut response = answer.instrument(span.clone()).await;
         headers::add_defaults(response.headers_mut());
@@ -68,7 +72,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
         if let Ok(value) = HeaderValue::from_str(context.request_id().as_str()) {
             response.headers_mut().insert(REQUEST_ID, value);
         }
-        span.in_scope(|| record(method, template, response.status(), started.elapsed()));
+        record.status = response.status().as_u16();
         Ok(response)
     }
 }
@@ -121,24 +125,36 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
 }
 
 /// One log line and one measurement per request, by route template: a raw path holds ids. Id,
-/// method and route of the line are the span's.
-fn record(method: &'static str, route: Arc<str>, status: StatusCode, elapsed: Duration) {
-    // In thousandths of a millisecond: what a clock can tell, and no more digits.
-    let elapsed_ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3;
-    let code = status.as_u16();
-    if status.is_server_error() {
-        tracing::warn!(status = code, elapsed_ms, "answered");
-    } else {
-        tracing::info!(status = code, elapsed_ms, "answered");
+/// method and route of the line are the span's. It is written when this is dropped, since a client
+/// of HTTP/2 that leaves takes the work on its answer with it.
+struct Record<'a> {
+    method: &'static str,
+    template: Arc<str>,
+    started: Instant,
+    status: u16,
+    span: &'a tracing::Span,
+}
+
+impl Drop for Record<'_> {
+    fn drop(&mut self) {
+        let Self { method, template, started, status, span } = self;
+        let elapsed = started.elapsed();
+        // In thousandths of a millisecond: what a clock can tell, and no more digits.
+        let elapsed_ms = (elapsed.as_secs_f64() * 1e6).round() / 1e3;
+        span.in_scope(|| match *status {
+            CLIENT_LEFT => tracing::info!(status, elapsed_ms, "left before the answer"),
+            500.. => tracing::warn!(status, elapsed_ms, "answered"),
+            _ => tracing::info!(status, elapsed_ms, "answered"),
+        });
+        let labels = [
+            metrics::Label::new("method", *method),
+            metrics::Label::new("route", Arc::clone(template)),
+            metrics::Label::new("status", status.to_string()),
+        ];
+        metrics::counter!("http_requests_total", labels.iter()).increment(1);
+        metrics::histogram!("http_request_duration_seconds", labels.iter())
+            .record(elapsed.as_secs_f64());
     }
-    let labels = [
-        metrics::Label::new("method", method),
-        metrics::Label::new("route", route),
-        metrics::Label::new("status", status.as_str().to_owned()),
-    ];
-    metrics::counter!("http_requests_total", labels.iter()).increment(1);
-    metrics::histogram!("http_request_duration_seconds", labels.iter())
-        .record(elapsed.as_secs_f64());
 }
 
 /// The method for logs and metrics: a closed list, for anybody can invent another.

@@ -60,7 +60,7 @@ impl Problem {
 
     /// 408: the body did not arrive in time; nothing was begun.
     pub(crate) fn body_timeout() -> Self {
-        Self::known("body-timeout", "The body did not arrive within 4 seconds.")
+        Self::known("body-timeout", "The body did not arrive in time.")
     }
 
     /// 413: the body is larger than the contract allows.

@@ -44,7 +44,13 @@ pub const PROBLEMS: &[ProblemKind] = &[
         "Method not allowed",
         "The path has no such method; `Allow` lists those that it has.",
     ),
-    kind(408, "body-timeout", "Body timeout", "The body did not arrive within 4 seconds."),
+    kind(
+        408,
+        "body-timeout",
+        "Body timeout",
+        "The body did not arrive within 4 seconds, or within less where a request may take less \
+         than 5. Nothing was carried out.",
+    ),
     kind(409, "email-taken", "E-mail taken", "Another account has this e-mail address."),
     kind(409, "username-taken", "User name taken", "Another account has this user name."),
     kind(

@@ -103,8 +103,7 @@ struct Register {
     email: Email,
     /// What the person is called here; unique without regard to case.
     username: Username,
-    /// The password. Outside the development profile at least 15 characters, and not one of the
-    /// commonly used ones.
+    /// The password. Outside the development profile at least 15 characters.
     password: NewPassword,
     /// Given name.
     #[oai(nullable)]

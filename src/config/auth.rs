@@ -104,6 +104,9 @@ impl Auth {
             "auth.access_token_ttl_seconds",
             "must be between 60 and 86400",
         );
+        for (name, value) in [("auth.issuer", &self.issuer), ("auth.audience", &self.audience)] {
+            reader.require(!value.is_empty(), name, "must not be empty");
+        }
         let name = "auth.signing_key_file";
         if let Some(path) = &self.signing_key_file
             && let Err(problem) = secret_file::check(path)

@@ -54,7 +54,8 @@ impl Reader {
         self.optional_text(name).unwrap_or_default()
     }
 
-    /// A value that may be unset. An empty text is unset too, so that `NATS_URL=` switches off.
+    /// A value that may be unset. An empty text is unset too, so that `--nats ""` switches off what
+    /// the file says.
     pub(super) fn optional_text(&mut self, name: &'static str) -> Option<String> {
         let value = self.values.get::<Option<String>>(name).unwrap_or_else(|error| {
             if !matches!(error, config::ConfigError::NotFound(_)) {

@@ -108,6 +108,8 @@ fn every_problem_names_its_key_and_origin() {
         ("", &[("LUNATION_LOG_FILTER", "a=b=c")], "log.filter"),
         ("", &[("USERS_DATABASE_URL", "mysql://x")], "users.database_url (USERS_DATABASE_URL)"),
         ("", &[("NATS_URL", "http://x")], "nats_url (NATS_URL)"),
+        ("[auth]\nissuer = \"\"", &[], "auth.issuer ("),
+        ("[auth]\naudience = \" \"", &[], "auth.audience ("),
         ("", &[("LUNATION_AUTH_ACCESS_TOKEN_TTL_SECONDS", "1")], "auth.access_token_ttl_seconds"),
         ("", &[("LUNATION_AUTH_SIGNING_KEY_FILE", "/absent")], "auth.signing_key_file"),
         ("", &[("LUNATION_GROUPS", "all,moon")], "groups (LUNATION_GROUPS)"),
@@ -195,6 +197,15 @@ fn the_data_directory_is_where_the_platform_keeps_data() {
         assert_eq!(load(false, &[("HOME", "/home/a")]).unwrap(), "/home/a/.local/share/lunation");
         assert_eq!(load(false, &[("HOME", "/a"), ("XDG_DATA_HOME", "/x")]).unwrap(), "/x/lunation");
     }
+}
+
+#[test]
+fn the_readme_has_the_table_of_keys() {
+    let readme = concat!(env!("CARGO_MANIFEST_DIR"), "/README.md");
+    assert!(
+        fs::read_to_string(readme).unwrap().contains(&keys::markdown()),
+        "put the output of `lunation config print --reference` into the README"
+    );
 }
 
 #[test]

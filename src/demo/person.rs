@@ -64,7 +64,8 @@ impl Person {
 
     pub(super) fn given_name(&self) -> &'static str {
         let count = GIVEN_NAMES.len() as u64;
-        let index = usize::try_from((u64::from(self.index) + self.seed) % count).unwrap_or(0);
+        let nth = u64::from(self.index).wrapping_add(self.seed);
+        let index = usize::try_from(nth % count).unwrap_or(0);
         GIVEN_NAMES.get(index).copied().unwrap_or("Ada")
     }
 
@@ -154,6 +155,18 @@ mod tests {
             assert_eq!(starts(7), starts(7));
         }
         assert_ne!(Person::new(1, 0).email(), Person::new(2, 0).email());
+    }
+
+    #[test]
+    fn every_seed_has_its_people() {
+        for seed in [0, 1, u64::MAX - 1, u64::MAX] {
+            for index in [0, 1, u32::MAX] {
+                let person = Person::new(seed, index);
+                assert!(GIVEN_NAMES.contains(&person.given_name()));
+                assert!(!person.cycles(UNTIL).is_empty());
+                assert!(person.date_of_birth().is_none_or(|day| day < UNTIL));
+            }
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ async fn one(name: String, domain: Domain, url: &SecretString, kind: &str) -> Ch
                 "given" => format!("check {}_DATABASE_URL", domain.name().to_uppercase()),
                 _ => "it may be starting; see postgres.log in the data directory".to_owned(),
             };
-            return Check::bad(name, format!("{kind}, {}", database::describe(&error)), advice);
+            return Check::bad(name, format!("{kind}, {}", migrate::described(&error)), advice);
         }
     };
     let check = match examine(name.clone(), domain, &mut connection, kind).await {

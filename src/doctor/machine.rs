@@ -54,9 +54,11 @@ pub(super) fn postgres(config: &Config) -> Option<Check> {
 
 /// The data directory: there, ours, with room.
 pub(super) fn data_directory(config: &Config, holder: Option<&str>) -> Vec<Check> {
-    let path = &config.storage.data_dir;
+    let given = &config.storage.data_dir;
+    // A relative path has no ancestor that can be looked at.
+    let path = std::path::absolute(given).unwrap_or_else(|_| given.clone());
     let name = "data directory";
-    let existing = path.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(path);
+    let existing = path.ancestors().find(|ancestor| ancestor.exists()).unwrap_or(&path);
     let state = match holder {
         Some(pid) => format!("{}, used by process {pid}", path.display()),
         None if existing == path => format!("{}, not in use", path.display()),

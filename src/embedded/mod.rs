@@ -124,7 +124,9 @@ pub(crate) fn cluster_major(data_dir: &Path) -> Result<Option<u32>> {
 /// # Errors
 /// The files cannot be read.
 pub(crate) fn running_database_url(data_dir: &Path, domain: Domain) -> Result<String> {
-    Ok(cluster::socket_url(&cluster::socket_directory(data_dir)?, domain))
+    // As the one who runs it sees it: the place of a short socket is derived from this very path.
+    let data_dir = data_dir.canonicalize()?;
+    Ok(cluster::socket_url(&cluster::socket_directory(&data_dir)?, domain))
 }
 
 /// Brings up a server on a prepared cluster, with everything that a killed one left cleared away.

@@ -193,6 +193,40 @@ async fn doctor_and_health_of_a_running_system() {
     assert_eq!(code, 0, "of a system that does not run: {output}{errors}");
 }
 
+/// A directory is the same by whichever name it is called, and a database that refuses says why.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn doctor_finds_the_instance_by_any_name_of_its_directory() {
+    let app = App::start(Shape::Memory).await;
+    let data_dir = app.data_dir();
+    let parent = data_dir.parent().unwrap();
+    std::os::unix::fs::symlink(&data_dir, parent.join("link")).unwrap();
+    let doctor = |name: &str| {
+        let mut command = command(&["doctor", "--data-dir", name]);
+        command.args(["--listen", "127.0.0.1:0", "--admin-listen", "none"]).current_dir(parent);
+        command
+    };
+    let said = |mut command: Command| {
+        let output = command.output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    for name in [text(&data_dir), "data", "./link"] {
+        let (code, output) = said(doctor(name));
+        assert_eq!(code, Some(0), "{name}: {output}");
+        assert!(output.contains("used by process"), "{name}: {output}");
+        assert_eq!(output.matches("embedded, Postgres").count(), 4, "{name}: {output}");
+    }
+    let (code, output) = said(doctor("not-there-yet"));
+    assert!(code == Some(0) && output.contains("will be created"), "{output}");
+    let mut refused = doctor("data");
+    let url = app.database_url("users").replace("postgres://postgres@", "postgres://moon:secret@");
+    refused.env("USERS_DATABASE_URL", url);
+    let (code, output) = said(refused);
+    assert_eq!(code, Some(1), "{output}");
+    assert!(output.contains("role \"moon\" does not exist"), "{output}");
+    assert!(output.contains("USERS_DATABASE_URL") && !output.contains("secret"), "{output}");
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn migrate_twice_is_migrate_once() {
     let app = App::prepare(Shape::Memory, Options::default()).await;

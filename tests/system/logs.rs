@@ -37,7 +37,7 @@ async fn plant(app: &App) -> crate::harness::Person {
 
 in_every_shape! {
     /// Strings planted in every field, right and wrong, are in no line that the process prints,
-    /// at debug level.
+    /// at debug level, and in none of its Postgres.
     async fn hold_no_health_data(app: &App) {
         let person = plant(app).await;
         let (cycle, _) = person.log_cycle("2024-02-03", Some("2024-02-07")).await;
@@ -64,7 +64,9 @@ in_every_shape! {
         let again = json!({"email": "canary@example.org", "username": "x-canaryuser", "password": "canary-password"});
         app.client().post("/api/users/register", &again).await.problem(409);
         person.get("/api/cycles/canary-value?canary-note=2024-02-04").await.problem(404);
-        let output = app.output();
+        let of_postgres = std::fs::read_to_string(app.data_dir().join("postgres.log")).unwrap();
+        assert!(of_postgres.contains("ready to accept connections"), "{of_postgres}");
+        let output = app.output() + &of_postgres;
         for secret in SECRETS.iter().chain([&person.token.as_str()]) {
             let line = output.lines().find(|line| line.contains(*secret));
             assert!(line.is_none(), "{secret} in {line:?}");

@@ -29,6 +29,7 @@ async fn a_panic_in_a_mailbox_costs_one_request() {
     }
     // The snapshots that analytics asks for pass the same mailbox: it may be one of them.
     assert!(failed <= 1, "{failed} requests failed");
+    assert!(app.output().contains("a panic was caught"), "nothing panicked");
     assert_eq!(person.prediction_at(last).await["count"], 1);
     app.finish().await;
 }
@@ -73,5 +74,6 @@ async fn a_users_poison_delays_nobody_else() {
     let (_, version) = other.log_cycle("2024-01-01", None).await;
     assert_eq!(other.prediction_at(version).await["count"], 1);
     assert_eq!(first.prediction_at(poisoned).await["count"], 1);
+    assert_eq!(app.output().matches("a panic was caught").count(), 4, "{}", app.output());
     app.finish().await;
 }

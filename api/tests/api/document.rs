@@ -32,6 +32,22 @@ fn the_committed_document_is_current() {
 }
 
 #[test]
+fn the_readme_lists_every_problem_and_no_other() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md");
+    let readme = fs::read_to_string(path).expect("a README");
+    let row = |line: &&str| {
+        let status = line.trim_start_matches("| ").split(' ').next().unwrap_or_default();
+        line.starts_with("| ") && status.parse::<u16>().is_ok() && line.contains(" | `")
+    };
+    let given: Vec<&str> = readme.lines().filter(row).collect();
+    let expected: Vec<String> = PROBLEMS
+        .iter()
+        .map(|kind| format!("| {} | `{}` | {} |", kind.status, kind.code, kind.meaning))
+        .collect();
+    assert_eq!(given, expected);
+}
+
+#[test]
 fn both_forms_say_the_same() {
     let from_yaml: Value = serde_yaml_ng::from_str(&openapi_yaml()).expect("YAML");
     assert_eq!(from_yaml, openapi_document());

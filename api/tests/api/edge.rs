@@ -202,14 +202,18 @@ async fn only_a_configured_origin_may_read_answers() {
     response.assert_header("vary", "Origin");
 }
 
+/// Also where a request may take less than the usual wait for a body: it is no lost answer.
 #[tokio::test(start_paused = true)]
 async fn a_body_that_never_comes_is_408() {
-    let api = Api::new();
-    let never = futures::stream::pending::<Result<Vec<u8>, std::io::Error>>();
-    let request = api.client.post("/api/users/login").content_type("application/json");
-    let response = request.body(poem::Body::from_bytes_stream(never)).send().await;
-    let (status, problem) = read(response).await;
-    assert_eq!((status, &problem["type"]), (408, &json!("/problems/body-timeout")));
+    for request_timeout in [100, 2_000, 4_000, 5_000, 60_000].map(Duration::from_millis) {
+        let api = Api::with(ApiOptions { request_timeout, ..ApiOptions::default() });
+        let never = futures::stream::pending::<Result<Vec<u8>, std::io::Error>>();
+        let request = api.client.post("/api/users/login").content_type("application/json");
+        let response = request.body(poem::Body::from_bytes_stream(never)).send().await;
+        let (status, problem) = read(response).await;
+        let expected = (408, &json!("/problems/body-timeout"));
+        assert_eq!((status, &problem["type"]), expected, "{request_timeout:?}");
+    }
 }
 
 /// A group whose way there is broken.
@@ -277,6 +281,30 @@ async fn one_log_line_per_request_with_template_and_without_values() {
     }
 }
 
+/// Over HTTP/2 a client that leaves takes the work on its answer with it, and not the log line.
+#[tokio::test(start_paused = true)]
+async fn a_request_whose_client_leaves_has_its_log_line_too() {
+    let api = Api::new();
+    api.send(Method::GET, "/", None).await;
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt().json().with_writer(move || writer.clone());
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    tracing::callsite::rebuild_interest_cache();
+    let never = futures::stream::pending::<Result<Vec<u8>, std::io::Error>>();
+    let request = api.client.post("/api/users/login").content_type("application/json");
+    let request = request.header("x-request-id", "gone");
+    let sending = request.body(poem::Body::from_bytes_stream(never)).send();
+    assert!(tokio::time::timeout(Duration::from_secs(1), sending).await.is_err());
+    let text = String::from_utf8(log.0.lock().unwrap().clone()).expect("UTF-8");
+    let line: Value = serde_json::from_str(&text).expect("one line of JSON");
+    assert_eq!(
+        (&line["fields"]["status"], &line["span"]["request_id"]),
+        (&json!(499), &json!("gone"))
+    );
+    assert_eq!(line["span"]["route"], "/api/users/login");
+}
+
 #[tokio::test]
 async fn health_names_what_fails() {
     let api = Api::new();
@@ -322,6 +350,12 @@ async fn the_admin_listener_tells_ready_from_alive() {
         response.assert_content_type("text/plain; version=0.0.4");
         response.assert_header("cache-control", "no-store");
         response.assert_text("metric 1\n").await;
-        assert_eq!(read(admin.get("/api/users/profile").send().await).await.0, 404);
+        let (status, problem) = read(admin.get("/api/users/profile").send().await).await;
+        assert_eq!((status, &problem["instance"]), (404, &json!("/api/users/profile")));
+        let response = admin.post("/readyz").send().await;
+        response.assert_status(StatusCode::METHOD_NOT_ALLOWED);
+        response.assert_header("allow", "GET, HEAD");
+        response.assert_header("cache-control", "no-store");
+        assert_eq!(admin.head("/livez").send().await.0.status(), 200);
     }
 }
