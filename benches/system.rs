@@ -3,7 +3,8 @@
 //! `cargo bench --bench system` prints, for the bus in memory and for JetStream: the time from the
 //! 201 of a logged cycle to the prediction that reflects it, one user at a time, beside the time
 //! that the same database takes for a commit; the resident memory of an idle process, before and
-//! after people signed in; and what a live user actor adds to it.
+//! after people signed in; what a live user actor adds to it; and what it costs that a request
+//! passes a gateway and NATS, beside the same request in one process.
 
 #![expect(
     clippy::unwrap_used,
@@ -33,6 +34,8 @@ use harness::{App, Options, Person, Shape};
 
 const PEOPLE: i64 = 25;
 const CYCLES_EACH: u64 = 24;
+const ROUNDS: usize = 20;
+const REQUESTS_A_ROUND: usize = 200;
 const SIGN_INS: usize = 30;
 const ACTORS: i64 = 10_000;
 
@@ -43,6 +46,7 @@ fn main() {
         for shape in [Shape::Memory, Shape::JetStream] {
             latency(shape).await;
         }
+        apart().await;
         memory().await;
     });
 }
@@ -99,6 +103,73 @@ async fn commit_time(app: &App) -> Quantiles {
         times.push(begun.elapsed());
     }
     quantiles(times)
+}
+
+/// The same reads in one process and through gateway and NATS, in turn, so that both see the same
+/// weather.
+async fn apart() {
+    let mut together = Side::of(Shape::JetStream).await;
+    let mut apart = Side::of(Shape::Split).await;
+    for _ in 0..ROUNDS {
+        together.measure().await;
+        apart.measure().await;
+    }
+    println!("\nA read of one user's cycles, {} each, in turn", ROUNDS * REQUESTS_A_ROUND);
+    let (one, several) =
+        (together.report("in one process").await, apart.report("gateway, NATS, group").await);
+    let more = (several.0.as_secs_f64() - one.0.as_secs_f64()) * 1e3;
+    println!("  apart costs {more:+.3} ms at p50, and {:.2} times the CPU", several.1 / one.1);
+}
+
+/// One shape under measurement.
+struct Side {
+    app: App,
+    person: Person,
+    times: Vec<Duration>,
+    cpu_before: f64,
+}
+
+impl Side {
+    async fn of(shape: Shape) -> Self {
+        let app = App::start(shape).await;
+        let person = app.minted(7);
+        person.log_cycle("2024-01-01", None).await;
+        let mut side = Self { app, person, times: Vec::new(), cpu_before: 0.0 };
+        side.measure().await;
+        side.times.clear();
+        side.cpu_before = cpu_seconds(&side.app);
+        side
+    }
+
+    async fn measure(&mut self) {
+        for _ in 0..REQUESTS_A_ROUND {
+            let begun = Instant::now();
+            self.person.get("/api/cycles/cycles").await.expect(reqwest::StatusCode::OK);
+            self.times.push(begun.elapsed());
+        }
+    }
+
+    /// Prints the quantiles; gives the median and the CPU of a request in seconds.
+    async fn report(self, what: &str) -> (Duration, f64) {
+        let requests = self.times.len() as f64;
+        let cpu = (cpu_seconds(&self.app) - self.cpu_before) / requests;
+        let measured = quantiles(self.times);
+        print_line(what, measured, None);
+        println!("  {:<36} {:.3} ms of CPU a request", "", cpu * 1e3);
+        self.app.finish().await;
+        (measured.0, cpu)
+    }
+}
+
+/// What the service's own processes have used of the CPU so far.
+fn cpu_seconds(app: &App) -> f64 {
+    let ticks = app.pids().into_iter().map(|pid| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+        // proc(5): the 14th and 15th field; the name, the second, may hold spaces.
+        let fields = stat.rsplit(')').next().unwrap().split_ascii_whitespace().skip(11).take(2);
+        fields.map(|field| field.parse::<u64>().unwrap()).sum::<u64>()
+    });
+    ticks.sum::<u64>() as f64 / 100.0
 }
 
 async fn memory() {

@@ -1,16 +1,26 @@
 //! The command line.
 
+mod operator;
+
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use operator::{
+    BrokerArgs, DlqChoice, DlqCommand, DlqListArgs, EventsCommand, EventsTailArgs, ProvisionArgs,
+};
 
 const EXAMPLES: &str = "\
 Examples:
   lunation                                     everything in one process on http://127.0.0.1:8080
   lunation --listen 0.0.0.0:80 --data-dir /srv/lunation
   lunation serve --nats nats://127.0.0.1:4222  the same, with JetStream as the bus
+  lunation serve --groups cycles --nats URL    one group; the others run in other processes
+  lunation serve --split --replicas analytics=2  a process per group, on this machine
   lunation doctor                              what is missing, and what to do about it
   lunation demo --users 500                    fill a running instance with people
+  lunation events tail --nats URL              watch what happens, as it happens
+  lunation dlq list --nats URL                 what was given up
   lunation config print                        every setting, and where it came from
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 70 a part kept failing.";
@@ -58,6 +68,14 @@ pub(crate) enum Command {
     Demo(DemoArgs),
     /// Ask a running instance whether it lives; for container health checks.
     Health(HealthArgs),
+    /// Show the events on NATS, and how streams, consumers and services fare.
+    #[command(subcommand)]
+    Events(EventsCommand),
+    /// List, replay or drop dead letters: events that a group gave up.
+    #[command(subcommand)]
+    Dlq(DlqCommand),
+    /// Make streams and consumers on NATS be as they shall be, and say what was done.
+    Provision(ProvisionArgs),
 }
 
 /// Settings that have a flag. Every one has a variable and a key of the file too, and many more
@@ -70,10 +88,17 @@ pub(crate) struct Settings {
     /// Groups in this process: `all`, or a list of api, users, cycles, analytics, notifications.
     #[arg(long, value_name = "LIST")]
     pub(crate) groups: Option<String>,
-    /// Address and port of the API [default: 127.0.0.1:8080].
+    /// Run every group in a process of its own, with a NATS server and databases of their own.
+    #[arg(long)]
+    pub(crate) split: bool,
+    /// With --split: how many processes a group has.
+    #[arg(long, value_name = "GROUP=N", value_delimiter = ',')]
+    pub(crate) replicas: Vec<String>,
+    /// Address and port of the API [default: 127.0.0.1:8080; of a group alone: 5001 to 5004].
     #[arg(long, value_name = "ADDR")]
     pub(crate) listen: Option<String>,
-    /// Address and port of health and metrics, or `none` [default: 127.0.0.1:9090].
+    /// Address and port of health and metrics, or `none` [default: 127.0.0.1:9090; of a group
+    /// alone: 9091 to 9094].
     #[arg(long, value_name = "ADDR")]
     pub(crate) admin_listen: Option<String>,
     /// Directory of the embedded database and of generated secrets.
@@ -90,9 +115,23 @@ pub(crate) struct Settings {
 impl Settings {
     /// The keys that the flags set.
     pub(crate) fn flags(&self) -> Vec<(&'static str, String)> {
-        let Self { config: _, groups, listen, admin_listen, data_dir, nats, profile } = self;
+        let Self {
+            config: _,
+            groups,
+            split,
+            replicas,
+            listen,
+            admin_listen,
+            data_dir,
+            nats,
+            profile,
+        } = self;
+        let split = split.then(|| "true".to_owned());
+        let replicas = (!replicas.is_empty()).then(|| replicas.join(","));
         [
             ("groups", groups),
+            ("split", &split),
+            ("replicas", &replicas),
             ("listen", listen),
             ("admin_listen", admin_listen),
             ("data_dir", data_dir),

@@ -8,27 +8,37 @@ mod serve;
 
 mod compose;
 mod demo;
+mod dlq;
 mod doctor;
 mod embedded;
+mod events;
 mod front;
 mod health;
+mod keeper;
 mod lifecycle;
 mod migrate;
+mod operator;
+mod output;
+mod provision;
 mod provisioner;
+mod running;
+mod split;
 mod sql;
+mod table;
 mod telemetry;
 mod upkeep;
 
-use std::{
-    io::{self, Write as _},
-    process::ExitCode,
-};
+use std::{io::Write as _, process::ExitCode};
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
+use secrecy::SecretString;
 
 use crate::{
-    cli::{Cli, Command, ConfigCommand, OpenapiArgs, OpenapiFormat, Settings},
+    cli::{
+        BrokerArgs, Cli, Command, ConfigCommand, DlqCommand, EventsCommand, OpenapiArgs,
+        OpenapiFormat, ProvisionArgs, Settings,
+    },
     config::{Config, Problems, Sources},
 };
 
@@ -38,6 +48,8 @@ fn main() -> ExitCode {
     let command = cli.command.unwrap_or(Command::Serve(cli.settings));
     match run(command) {
         Ok(code) => code,
+        // `| head` has seen enough.
+        Err(error) if output::reader_has_gone(&error) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
             lifecycle::exit_code(&error)
@@ -51,7 +63,7 @@ fn run(command: Command) -> Result<ExitCode> {
             let config = load(&settings)?;
             telemetry::start(&config.log)?;
             let json = telemetry::is_json(&config.log);
-            Ok(ended(json, block_on(serve::serve(config))))
+            Ok(ended(json, block_on(serve(config, &settings))))
         }
         Command::Migrate(settings) => {
             let config = load(&settings)?;
@@ -61,7 +73,7 @@ fn run(command: Command) -> Result<ExitCode> {
         }
         Command::Doctor(settings) => {
             let config = load(&settings)?;
-            let healthy = block_on(doctor::run(&config, &mut io::stdout()))?;
+            let healthy = block_on(doctor::run(&config, &mut output::stdout()))?;
             Ok(if healthy { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::Config(command) => print_config(command),
@@ -78,6 +90,16 @@ fn run(command: Command) -> Result<ExitCode> {
             block_on(health::check(address))?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Events(command) => watch(&command),
+        Command::Dlq(command) => tend_dead_letters(&command),
+        Command::Provision(arguments) => provision(&arguments),
+    }
+}
+
+async fn serve(config: Config, settings: &Settings) -> Result<()> {
+    match config.split.clone() {
+        Some(split) => Box::pin(split::serve(config, &split, settings)).await,
+        None => Box::pin(serve::serve(config)).await,
     }
 }
 
@@ -104,7 +126,7 @@ async fn migrate_all(config: &Config) -> Result<()> {
 }
 
 fn print_config(command: ConfigCommand) -> Result<ExitCode> {
-    let mut out = io::stdout();
+    let mut out = output::stdout();
     match command {
         ConfigCommand::Print(arguments) if arguments.reference => {
             write!(out, "{}", config::keys::markdown())?;
@@ -127,8 +149,47 @@ fn print_openapi(arguments: &OpenapiArgs) -> Result<ExitCode> {
         OpenapiFormat::Json => api::openapi_json(),
         OpenapiFormat::Yaml => api::openapi_yaml(),
     };
-    io::stdout().write_all(document.as_bytes())?;
+    output::stdout().write_all(document.as_bytes())?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn watch(command: &EventsCommand) -> Result<ExitCode> {
+    let url = nats_url(command.broker())?;
+    // Whether there is a connection is a part of what is watched.
+    let watched =
+        if matches!(command, EventsCommand::Tail(_)) { ",lunation_nats=info" } else { "" };
+    operator::log(watched)?;
+    block_on(Box::pin(async {
+        let operator = operator::connect(&url).await?;
+        events::run(&operator, command, &mut output::stdout()).await
+    }))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn tend_dead_letters(command: &DlqCommand) -> Result<ExitCode> {
+    let url = nats_url(command.broker())?;
+    operator::log("")?;
+    let complete = block_on(Box::pin(async {
+        let operator = operator::connect(&url).await?;
+        dlq::run(&operator, command, &mut output::stdout()).await
+    }))?;
+    Ok(if complete { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn provision(arguments: &ProvisionArgs) -> Result<ExitCode> {
+    let url = nats_url(&arguments.broker)?;
+    operator::log("")?;
+    block_on(Box::pin(provision::run(&url, arguments.watch, &mut output::stdout())))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn nats_url(arguments: &BrokerArgs) -> Result<SecretString, Problems> {
+    config::nats_url(&Sources {
+        file: arguments.config.clone(),
+        environment: config::environment(),
+        flags: arguments.nats.iter().map(|url| ("nats_url", url.clone())).collect(),
+        root: embedded::is_root(),
+    })
 }
 
 fn load(settings: &Settings) -> Result<Config, Problems> {

@@ -9,7 +9,7 @@ use actor_runtime::{
 use nats::Bus;
 use tokio::time;
 
-/// How often.
+/// How often, beside after every outage.
 const EVERY: Duration = Duration::from_secs(30);
 /// How soon again after a failure.
 const RETRY: Duration = Duration::from_secs(2);
@@ -25,15 +25,19 @@ pub(crate) fn child(bus: Bus) -> Child {
     })
 }
 
-async fn run(bus: Bus) {
+/// Asserts them for ever.
+pub(crate) async fn run(bus: Bus) {
     loop {
         let pause = match bus.provision().await {
-            Ok(()) => EVERY,
+            Ok(_asserted) => EVERY,
             Err(error) => {
                 tracing::warn!(%error, "the streams could not be asserted");
                 RETRY
             }
         };
-        time::sleep(pause).await;
+        tokio::select! {
+            () = time::sleep(pause) => {}
+            () = bus.connection_changed() => {}
+        }
     }
 }

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use anyhow::{Result, anyhow};
 use metrics_exporter_prometheus::PrometheusHandle;
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use sqlx::postgres::PgConnectOptions;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -39,6 +40,17 @@ pub(crate) struct SigningKey {
     pub(crate) generate: bool,
 }
 
+impl SigningKey {
+    /// Where a configuration has it.
+    pub(crate) fn of(config: &Config) -> Self {
+        Self {
+            path: config.auth.signing_key_path(&config.storage.data_dir),
+            generate: config.auth.signing_key_file.is_none()
+                && config.profile == Profile::Development,
+        }
+    }
+}
+
 /// Runs the service until a signal stops it.
 ///
 /// # Errors
@@ -71,10 +83,7 @@ async fn run(
         migrated = Box::pin(migrate::up(&databases)) => migrated?,
         () = shutdown.cancelled() => return Ok(()),
     }
-    let signing_key = SigningKey {
-        path: config.auth.signing_key_path(&config.storage.data_dir),
-        generate: config.auth.signing_key_file.is_none() && config.profile == Profile::Development,
-    };
+    let signing_key = SigningKey::of(&config);
     let stopping = shutdown.clone();
     let launch = Launch { config, listeners, databases, signing_key, metrics, shutdown };
     let mut served = Box::pin(compose::serve(launch));
@@ -126,12 +135,22 @@ impl Local {
     /// The database of every domain in this process.
     pub(crate) fn databases(&self, config: &Config) -> BTreeMap<Domain, SecretString> {
         let given = |domain| config.databases.urls.get(&domain).cloned();
-        let own = |domain| Some(self.embedded.as_ref()?.database_url(domain).into());
+        let own = |domain| Some(self.embedded.as_ref()?.database_url(domain));
         config
             .groups
             .domains()
             .filter_map(|domain| Some((domain, given(domain).or_else(|| own(domain))?)))
             .collect()
+    }
+
+    /// The directory of the embedded cluster's socket, if a database of this process is there.
+    pub(crate) fn postgres_socket_dir(
+        databases: &BTreeMap<Domain, SecretString>,
+    ) -> Option<PathBuf> {
+        databases.values().find_map(|url| {
+            let options: PgConnectOptions = url.expose_secret().parse().ok()?;
+            options.get_socket().cloned()
+        })
     }
 
     /// Stops the cluster.
@@ -142,7 +161,7 @@ impl Local {
     }
 
     /// Keeps the cluster running; resolves when that has failed.
-    async fn lost(&self) -> anyhow::Error {
+    pub(crate) async fn lost(&self) -> anyhow::Error {
         match &self.embedded {
             Some(embedded) => match embedded.supervise().await {
                 Ok(()) => anyhow!("the embedded Postgres was stopped"),

@@ -4,9 +4,14 @@ use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use contracts::{
-    Handle, analytics::AnalyticsMailbox, cycles::CyclesMailbox,
-    notifications::NotificationsMailbox, users::UsersMailbox,
+    Call, Handle, Refusal,
+    analytics::AnalyticsMailbox,
+    cycles::CyclesMailbox,
+    handle::{Opened, Transport},
+    notifications::NotificationsMailbox,
+    users::UsersMailbox,
 };
+use futures::future::{self, BoxFuture};
 use poem::{
     Endpoint, EndpointExt, Response, Route, endpoint::BoxEndpoint, endpoint::make_sync, get,
     http::header,
@@ -21,6 +26,7 @@ use crate::{
     edge::Edge,
     gateway::GatewayApi,
     headers::{CrossOrigin, PAGE_POLICY},
+    health::Service,
     insights::InsightsApi,
     notifications::NotificationsApi,
     predictions::PredictionsApi,
@@ -54,11 +60,32 @@ pub struct Groups {
     pub notifications: Handle<NotificationsMailbox>,
 }
 
+impl Groups {
+    /// Groups none of which can be reached: enough to write the document.
+    pub(crate) fn nowhere() -> Self {
+        Self { users: nowhere(), cycles: nowhere(), analytics: nowhere(), notifications: nowhere() }
+    }
+}
+
+/// A group that cannot be reached: what a process puts in the place of one that it neither hosts
+/// nor asks.
+pub fn nowhere<M: Send + 'static>() -> Handle<M> {
+    Handle::new(Arc::new(Nowhere))
+}
+
+struct Nowhere;
+
+impl<M: Send + 'static> Transport<M> for Nowhere {
+    fn deliver(&self, _call: Call, _message: M) -> BoxFuture<'_, Result<Opened, Refusal>> {
+        Box::pin(future::ready(Err(Refusal::unavailable())))
+    }
+}
+
 /// Which routes this process serves.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a switch of its own")]
 pub struct Mounted {
-    /// `/health` over all groups.
+    /// `/health` over all groups; without it, that of this process.
     pub gateway: bool,
     /// `/api/users`.
     pub users: bool,
@@ -87,8 +114,19 @@ impl Mounted {
             (Some("api"), Some("analytics")) => analytics,
             (Some("api"), Some("notifications")) => notifications,
             (Some(".well-known"), _) => users || gateway,
-            (Some("health"), _) => gateway,
             _ => true,
+        }
+    }
+
+    /// The service that this process is, if it is a single group's.
+    pub(crate) fn only_service(self) -> Option<Service> {
+        let Self { gateway, users, cycles, analytics, notifications } = self;
+        match (gateway, users, cycles, analytics, notifications) {
+            (false, true, false, false, false) => Some(Service::User),
+            (false, false, true, false, false) => Some(Service::CycleTracking),
+            (false, false, false, true, false) => Some(Service::Analytics),
+            (false, false, false, false, true) => Some(Service::Notification),
+            _ => None,
         }
     }
 }
@@ -115,9 +153,13 @@ impl Default for ApiOptions {
 }
 
 /// The API as one endpoint.
-pub fn app(groups: Groups, options: ApiOptions) -> BoxEndpoint<'static, Response> {
+pub fn app(
+    groups: &Groups,
+    verifier: Arc<Verifier>,
+    options: ApiOptions,
+) -> BoxEndpoint<'static, Response> {
     let ApiOptions { mounted, request_timeout, allowed_origins } = options;
-    let service = service(&groups);
+    let service = service(groups, mounted);
     let document = openapi_document();
     // The page has its document inlined: poem-openapi's own is replaced with the complete one.
     let page = service.swagger_ui_html().replacen(&service.spec(), &inline_json(&document), 1);
@@ -128,8 +170,7 @@ pub fn app(groups: Groups, options: ApiOptions) -> BoxEndpoint<'static, Response
         .at("/swagger", get(swagger(page)))
         .nest("/", service)
         .map_to_response();
-    let shared =
-        Shared { verifier: Arc::new(Verifier::new(groups.users)), schemas: Arc::new(schemas()) };
+    let shared = Shared { verifier, schemas: Arc::new(schemas()) };
     let cross_origin = CrossOrigin::new(allowed_origins);
     Edge { inner, routes, mounted, shared, request_timeout, cross_origin }.boxed()
 }
@@ -147,11 +188,12 @@ pub(crate) type Operations = (
     NotificationsApi,
 );
 
-/// All operations over these groups.
-pub(crate) fn service(groups: &Groups) -> OpenApiService<Operations, ()> {
+/// All operations over these groups. Which of them are served is decided at the edge, so that the
+/// document is the same everywhere.
+pub(crate) fn service(groups: &Groups, mounted: Mounted) -> OpenApiService<Operations, ()> {
     let Groups { users, cycles, analytics, notifications } = groups.clone();
     let operations = (
-        GatewayApi { groups: groups.clone() },
+        GatewayApi { groups: groups.clone(), mounted },
         UsersApi { users },
         CyclesApi { cycles: cycles.clone() },
         SymptomsApi { cycles },

@@ -1,6 +1,9 @@
 //! Who is calling: the bearer token of a request.
 
-use contracts::{Call, Handle, Request as Ask, UserId, call::IdempotencyKey};
+use contracts::{
+    Call, Handle, Request as Ask, UserId,
+    call::{AccessToken, IdempotencyKey},
+};
 use poem::{
     Request, RequestBody,
     http::{HeaderMap, header},
@@ -19,6 +22,7 @@ const SCHEME: &str = "bearer";
 pub(crate) struct Caller {
     /// Who.
     pub(crate) user_id: UserId,
+    token: AccessToken,
     context: Context,
 }
 
@@ -44,9 +48,10 @@ impl Caller {
     }
 
     /// The call that an ask is made with. It says who asks: a group admits only so much of one
-    /// person at a time.
+    /// person at a time. It holds the proof too: a group in another process verifies it again.
     fn call(&self) -> Call {
-        Call { principal: Some(self.user_id), ..self.context.call() }
+        let (principal, token) = (Some(self.user_id), Some(self.token.clone()));
+        Call { principal, token, ..self.context.call() }
     }
 }
 
@@ -82,9 +87,12 @@ impl<'a> ApiExtractor<'a> for Caller {
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
         let context = Context::of(request)?;
-        let token = bearer_token(request.headers()).ok_or_else(Problem::unauthenticated)?;
-        let user_id = context.verifier().verify(&context.call(), token).await?;
-        Ok(Self { user_id, context: context.clone() })
+        let token = bearer_token(request.headers())
+            .and_then(AccessToken::parse)
+            .ok_or_else(Problem::unauthenticated)?;
+        let user_id = context.verifier().verify(&context.call(), token.expose()).await;
+        let user_id = user_id.map_err(Problem::from)?;
+        Ok(Self { user_id, token, context: context.clone() })
     }
 }
 

@@ -130,6 +130,6 @@ pub(crate) fn new_request_id() -> RequestId {
 }
 
 /// A new sampled trace; the lowest bits keep both ids from being zero, which the standard forbids.
-fn new_trace() -> TraceContext {
+pub(crate) fn new_trace() -> TraceContext {
     TraceContext::from_ids(rand::random::<u128>() | 1, rand::random::<u64>() | 1)
 }

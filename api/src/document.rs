@@ -1,17 +1,12 @@
 //! The API document: what poem-openapi knows of the operations, completed with what it does not.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
-use contracts::{
-    Call, Handle, Refusal,
-    handle::{Opened, Transport},
-};
-use futures::future::{self, BoxFuture};
 use poem_openapi::{Tags, registry::Registry, types::Type};
 use serde_json::{Map, Value, json};
 
 use crate::{
-    app::{Groups, service},
+    app::{Groups, Mounted, service},
     cycles, examples, predictions,
     problem::{PROBLEMS, ProblemDocument, ProblemKind},
     symptoms, users,
@@ -42,7 +37,7 @@ pub(crate) struct Extra {
 
 /// The API document, the same in every topology. It needs no running system.
 pub fn openapi_document() -> Value {
-    let spec = service(&nowhere()).spec();
+    let spec = service(&Groups::nowhere(), Mounted::default()).spec();
     let mut document = tidy(serde_json::from_str(&spec).unwrap_or_default());
     let mut components = Registry::new();
     ProblemDocument::register(&mut components);
@@ -66,24 +61,6 @@ pub fn openapi_json() -> String {
 /// The API document as YAML.
 pub fn openapi_yaml() -> String {
     serde_yaml_ng::to_string(&openapi_document()).unwrap_or_default()
-}
-
-/// Groups that are not there: enough to write the document.
-fn nowhere() -> Groups {
-    Groups {
-        users: Handle::new(Arc::new(Nowhere)),
-        cycles: Handle::new(Arc::new(Nowhere)),
-        analytics: Handle::new(Arc::new(Nowhere)),
-        notifications: Handle::new(Arc::new(Nowhere)),
-    }
-}
-
-struct Nowhere;
-
-impl<M: Send + 'static> Transport<M> for Nowhere {
-    fn deliver(&self, _call: Call, _message: M) -> BoxFuture<'_, Result<Opened, Refusal>> {
-        Box::pin(future::ready(Err(Refusal::unavailable())))
-    }
 }
 
 /// Adds to every operation its problems and headers.

@@ -45,7 +45,7 @@ impl Problem {
 
     /// 401: one and the same for every reason.
     pub(crate) fn unauthenticated() -> Self {
-        Self::known("unauthenticated", "Sign in and send the access token as a bearer token.")
+        Refusal::unauthenticated().into()
     }
 
     /// 404: no operation has this path.

@@ -1,21 +1,24 @@
 //! What belongs to no single group: the health of all, the public keys, the list of problems.
 
+use std::collections::BTreeMap;
+
 use contracts::{
-    Refusal,
+    Handle, Refusal, Request,
     analytics::CheckAnalytics,
     cycles::CheckCycles,
+    health::GroupHealth,
     notifications::CheckNotifications,
     users::{CheckUsers, GetSigningKeys},
 };
-use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json};
+use poem_openapi::{ApiResponse, Object, OpenApi, param::Path, payload::Json, types::Example};
 use serde::Deserialize;
 
 use crate::{
-    app::Groups,
+    app::{Groups, Mounted},
     context::Context,
     document::Tag,
     error::Problem,
-    health::{State, state_of},
+    health::{Health, HealthAnswer, Service, State, health_of, state_of},
     problem::kind_of,
     scalar::{ProblemCode, Scalar, Text},
 };
@@ -24,28 +27,21 @@ use crate::{
 pub(crate) struct GatewayApi {
     /// All groups.
     pub(crate) groups: Groups,
+    /// Which of them this process speaks for.
+    pub(crate) mounted: Mounted,
 }
 
 #[OpenApi(tag = "Tag::Gateway")]
 impl GatewayApi {
     /// Say how every group is
+    ///
+    /// A gateway answers for all groups. The process of a single group, on its own port, answers
+    /// for itself as its group's own health endpoint does.
     #[oai(path = "/health", method = "get", operation_id = "getHealth")]
     async fn health(&self, context: Context) -> GatewayAnswer {
-        let Groups { users, cycles, analytics, notifications } = &self.groups;
-        let (users, cycles, analytics, notifications) = futures::join!(
-            state_of(&context, users, CheckUsers {}),
-            state_of(&context, cycles, CheckCycles {}),
-            state_of(&context, analytics, CheckAnalytics {}),
-            state_of(&context, notifications, CheckNotifications {}),
-        );
-        let all = [users, cycles, analytics, notifications];
-        let groups = GroupStates { users, cycles, analytics, notifications };
-        if all.iter().all(|state| *state == State::Healthy) {
-            let health = GatewayHealth { status: State::Healthy, groups };
-            GatewayAnswer::Healthy(Json(health))
-        } else {
-            let health = GatewayHealth { status: State::Unhealthy, groups };
-            GatewayAnswer::Unhealthy(Json(health))
+        match self.mounted.only_service() {
+            Some(service) => self.health_of_one(&context, service).await.into(),
+            None => self.health_of_all(&context).await,
         }
     }
 
@@ -81,37 +77,120 @@ impl GatewayApi {
     }
 }
 
-/// How all groups are.
+impl GatewayApi {
+    async fn health_of_one(&self, context: &Context, service: Service) -> HealthAnswer {
+        let Groups { users, cycles, analytics, notifications } = &self.groups;
+        match service {
+            Service::User => health_of(service, context, users, CheckUsers {}).await,
+            Service::CycleTracking => health_of(service, context, cycles, CheckCycles {}).await,
+            Service::Analytics => health_of(service, context, analytics, CheckAnalytics {}).await,
+            Service::Notification => {
+                health_of(service, context, notifications, CheckNotifications {}).await
+            }
+        }
+    }
+
+    /// All groups that this process speaks for.
+    async fn health_of_all(&self, context: &Context) -> GatewayAnswer {
+        let Mounted { gateway: _, users, cycles, analytics, notifications } = self.mounted;
+        let groups = &self.groups;
+        let (users, cycles, analytics, notifications) = futures::join!(
+            state_if(users, context, &groups.users, CheckUsers {}),
+            state_if(cycles, context, &groups.cycles, CheckCycles {}),
+            state_if(analytics, context, &groups.analytics, CheckAnalytics {}),
+            state_if(notifications, context, &groups.notifications, CheckNotifications {}),
+        );
+        let all = [users, cycles, analytics, notifications];
+        let groups = Some(GroupStates { users, cycles, analytics, notifications });
+        if all.into_iter().flatten().all(|state| state == State::Healthy) {
+            let status = State::Healthy;
+            GatewayAnswer::Healthy(Json(ProcessHealth { groups, ..ProcessHealth::of(status) }))
+        } else {
+            let status = State::Unhealthy;
+            GatewayAnswer::Unhealthy(Json(ProcessHealth { groups, ..ProcessHealth::of(status) }))
+        }
+    }
+}
+
+/// The state of a group, if it is asked for here.
+async fn state_if<R: Request<Reply = GroupHealth>>(
+    is_mounted: bool,
+    context: &Context,
+    group: &Handle<R::Mailbox>,
+    check: R,
+) -> Option<State> {
+    if is_mounted { Some(state_of(context, group, check).await) } else { None }
+}
+
+/// How this process and the groups behind it are.
 #[derive(ApiResponse)]
 enum GatewayAnswer {
     /// Every group is well.
     #[oai(status = 200)]
-    Healthy(Json<GatewayHealth>),
+    Healthy(Json<ProcessHealth>),
     /// At least one group is not.
     #[oai(status = 503)]
-    Unhealthy(Json<GatewayHealth>),
+    Unhealthy(Json<ProcessHealth>),
 }
 
-/// How all groups are.
+impl From<HealthAnswer> for GatewayAnswer {
+    fn from(answer: HealthAnswer) -> Self {
+        match answer {
+            HealthAnswer::Healthy(Json(health)) => Self::Healthy(Json(health.into())),
+            HealthAnswer::Unhealthy(Json(health)) => Self::Unhealthy(Json(health.into())),
+        }
+    }
+}
+
+/// How this process and the groups behind it are.
 #[derive(Object)]
-struct GatewayHealth {
+#[oai(skip_serializing_if_is_none, example)]
+struct ProcessHealth {
     /// Healthy if every group is.
     status: State,
-    /// Each group's state.
-    groups: GroupStates,
+    /// From a gateway: each group's state.
+    groups: Option<GroupStates>,
+    /// From the process of a single group: which one it is.
+    service: Option<Service>,
+    /// From the process of a single group, while it is not healthy: the checks that failed.
+    checks: Option<BTreeMap<String, State>>,
 }
 
-/// Each group's state.
+impl Example for ProcessHealth {
+    /// A gateway's: not everything that may be there is there at once.
+    fn example() -> Self {
+        let state = Some(State::Healthy);
+        let groups =
+            GroupStates { users: state, cycles: state, analytics: state, notifications: state };
+        Self { groups: Some(groups), ..Self::of(State::Healthy) }
+    }
+}
+
+impl ProcessHealth {
+    fn of(status: State) -> Self {
+        Self { status, groups: None, service: None, checks: None }
+    }
+}
+
+impl From<Health> for ProcessHealth {
+    fn from(health: Health) -> Self {
+        let Health { status, service, checks } = health;
+        Self { service: Some(service), checks, ..Self::of(status) }
+    }
+}
+
+/// Each group's state; a process without a gateway knows its own groups only.
 #[derive(Object)]
+#[oai(skip_serializing_if_is_none)]
 struct GroupStates {
     /// Accounts.
-    users: State,
+    users: Option<State>,
     /// Cycles and symptoms.
-    cycles: State,
+    cycles: Option<State>,
     /// Statistics and predictions.
-    analytics: State,
+    analytics: Option<State>,
     /// Preferences and reminders.
-    notifications: State,
+    notifications: Option<State>,
 }
 
 /// What a problem's `type` means.

@@ -23,11 +23,11 @@ pub(crate) enum HealthAnswer {
 #[oai(skip_serializing_if_is_none)]
 pub(crate) struct Health {
     /// Whether it can do its work.
-    status: State,
+    pub(crate) status: State,
     /// Which group it is.
-    service: Service,
+    pub(crate) service: Service,
     /// The checks that failed, each `unhealthy` or `unavailable`; only while unhealthy.
-    checks: Option<BTreeMap<String, State>>,
+    pub(crate) checks: Option<BTreeMap<String, State>>,
 }
 
 /// The groups under the names of the earlier system.

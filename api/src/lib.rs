@@ -42,6 +42,7 @@ mod schema;
 mod tokens;
 
 pub use admin::{Readiness, Render, admin};
-pub use app::{ApiOptions, Groups, Mounted, app};
+pub use app::{ApiOptions, Groups, Mounted, app, nowhere};
 pub use document::{openapi_document, openapi_json, openapi_yaml};
 pub use problem::{PROBLEMS, ProblemKind};
+pub use tokens::Verifier;

@@ -12,12 +12,13 @@ use contracts::{
 };
 use jsonwebtoken::{
     Algorithm, DecodingKey, Validation, decode, decode_header,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm},
+    jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyAlgorithm},
 };
 use serde::Deserialize;
-use tokio::sync::Mutex;
+use serde_json::Value;
+use tokio::{sync::Mutex, time};
 
-use crate::error::Problem;
+use crate::context::{new_request_id, new_trace};
 
 /// The longest token that is looked at, in bytes.
 const TOKEN_LENGTH_MAX: usize = 4 * 1024;
@@ -27,13 +28,18 @@ const LEEWAY_SECONDS: u64 = 5;
 const REFETCH_AFTER: Duration = Duration::from_secs(5);
 /// The least time between two fetches while there are no keys at all.
 const RETRY_AFTER: Duration = Duration::from_millis(500);
+/// How often they are asked for at the start, when everything starts at once.
+const FIRST_LOOK_EVERY: Duration = Duration::from_millis(50);
 /// How long the users group may take to answer.
 const FETCH_PATIENCE: Duration = Duration::from_secs(1);
 /// After this time the keys are fetched again, so that a withdrawn key stops being trusted.
 const STALE_AFTER: Duration = Duration::from_mins(1);
+/// How often it is looked whether they have become so.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// Knows whom a token was issued to.
-pub(crate) struct Verifier {
+/// Knows whom a token was issued to. Every process has one: for the requests that come in by HTTP,
+/// and for those that another process forwards.
+pub struct Verifier {
     users: Handle<UsersMailbox>,
     keys: RwLock<Option<Arc<Keys>>>,
     last_fetch: Mutex<Option<Instant>>,
@@ -61,7 +67,7 @@ struct Claims {
 
 impl Verifier {
     /// Verifies with the keys that the users group publishes.
-    pub(crate) fn new(users: Handle<UsersMailbox>) -> Self {
+    pub fn new(users: Handle<UsersMailbox>) -> Self {
         Self { users, keys: RwLock::new(None), last_fetch: Mutex::new(None) }
     }
 
@@ -70,14 +76,40 @@ impl Verifier {
     /// # Errors
     ///
     /// The one 401 for anything that is wrong with it; 503 while the keys cannot be had.
-    pub(crate) async fn verify(&self, call: &Call, token: &str) -> Result<UserId, Problem> {
-        let key_id = key_id_of(token).ok_or_else(Problem::unauthenticated)?;
+    pub async fn verify(&self, call: &Call, token: &str) -> Result<UserId, Refusal> {
+        let key_id = key_id_of(token).ok_or_else(Refusal::unauthenticated)?;
         let keys = self.keys_with(call, &key_id).await?;
-        user_of(token, &key_id, &keys).ok_or_else(Problem::unauthenticated)
+        user_of(token, &key_id, &keys).ok_or_else(Refusal::unauthenticated)
+    }
+
+    /// Fetches the keys before anybody needs them, and again whenever they are stale: with the keys
+    /// at hand, a users group that is away costs its own routes and no other. Never ends.
+    pub async fn keep_fresh(&self) {
+        loop {
+            let is_fresh = self.known_keys().is_some_and(|keys| !keys.are_stale());
+            if !is_fresh {
+                let mut last_fetch = self.last_fetch.lock().await;
+                let call = Call::new(new_request_id(), new_trace(), FETCH_PATIENCE);
+                // Why it failed was logged; whoever needs a key meanwhile asks for it again.
+                let _failed = self.fetch(&call, &mut last_fetch).await;
+            }
+            let pause = if self.known_keys().is_some() { LOOK_EVERY } else { FIRST_LOOK_EVERY };
+            time::sleep(pause).await;
+        }
+    }
+
+    /// Waits until there are keys, at most so long; says whether there are.
+    pub async fn has_keys_within(&self, patience: Duration) -> bool {
+        let there = async {
+            while self.known_keys().is_none() {
+                time::sleep(FIRST_LOOK_EVERY).await;
+            }
+        };
+        time::timeout(patience, there).await.is_ok()
     }
 
     /// Keys that hold this one if it exists: fetched again if it is unknown or they are stale.
-    async fn keys_with(&self, call: &Call, key_id: &str) -> Result<Arc<Keys>, Problem> {
+    async fn keys_with(&self, call: &Call, key_id: &str) -> Result<Arc<Keys>, Refusal> {
         let holding = self.known_keys().filter(|keys| keys.by_id.contains_key(key_id));
         if let Some(keys) = holding {
             // One request renews stale keys; nobody else waits for it.
@@ -94,7 +126,7 @@ impl Verifier {
         match known {
             Some(keys) if keys.by_id.contains_key(key_id) => Ok(keys),
             _ if may_fetch(*last_fetch, pause) => self.fetch(call, &mut last_fetch).await,
-            known => known.ok_or_else(|| Refusal::unavailable().into()),
+            known => known.ok_or_else(Refusal::unavailable),
         }
     }
 
@@ -102,14 +134,19 @@ impl Verifier {
         &self,
         call: &Call,
         last_fetch: &mut Option<Instant>,
-    ) -> Result<Arc<Keys>, Problem> {
+    ) -> Result<Arc<Keys>, Refusal> {
         *last_fetch = Some(Instant::now());
         let fetched = self.users.ask(&call.with_patience(FETCH_PATIENCE), GetSigningKeys {}).await;
         let fetched = fetched.map_err(|refusal| {
             tracing::warn!(code = %refusal.code, "the signing keys cannot be had");
-            Problem::from(Refusal::unavailable())
+            Refusal::unavailable()
         })?;
         let keys = Arc::new(Keys::new(fetched));
+        if keys.by_id.is_empty() {
+            // Those that are known are better than none.
+            tracing::error!("the users group published no key that is understood");
+            return Err(Refusal::unavailable());
+        }
         *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&keys));
         Ok(keys)
     }
@@ -122,10 +159,9 @@ impl Verifier {
 impl Keys {
     fn new(fetched: SigningKeys) -> Self {
         let SigningKeys { jwks, issuer, audience } = fetched;
-        let jwks: JwkSet = serde_json::from_value(jwks).unwrap_or_else(|_| {
-            tracing::error!("the users group published something that is no key set");
-            JwkSet { keys: Vec::new() }
-        });
+        // RFC 7517 §5: a key that is not understood is passed over, and the others count.
+        let keys = jwks.get("keys").and_then(Value::as_array).into_iter().flatten();
+        let keys = keys.filter_map(|key| serde_json::from_value::<Jwk>(key.clone()).ok());
         let mut validation = Validation::new(Algorithm::EdDSA);
         validation.leeway = LEEWAY_SECONDS;
         validation.validate_nbf = true;
@@ -133,7 +169,7 @@ impl Keys {
         validation.set_audience(&[audience]);
         validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
         Self {
-            by_id: jwks.keys.iter().filter_map(verifying_key).collect(),
+            by_id: keys.filter_map(|key| verifying_key(&key)).collect(),
             validation,
             fetched: Instant::now(),
         }

@@ -15,14 +15,20 @@ use crate::{
 
 mailbox! {
     /// What the analytics group answers.
-    AnalyticsMailbox {
-        ListPredictions => PredictionList, "list_predictions";
-        GeneratePrediction => GeneratedPrediction, "generate_prediction";
-        GetInsights => Insights, "get_insights";
-        ListCycleAnalytics => CycleAnalyticsList, "list_cycle_analytics";
-        GetActivePrediction => ActivePrediction, "get_active_prediction";
-        ListPredictionsChanged => ChangedPage, "changed_since";
-        CheckAnalytics => GroupHealth, "check";
+    AnalyticsMailbox of "analytics" {
+        people {
+            ListPredictions => PredictionList, "list_predictions";
+            GeneratePrediction => GeneratedPrediction, "generate_prediction";
+            GetInsights => Insights, "get_insights";
+            ListCycleAnalytics => CycleAnalyticsList, "list_cycle_analytics";
+        }
+        services {
+            GetActivePrediction => ActivePrediction, "get_active_prediction";
+            ListPredictionsChanged => ChangedPage, "changed_since";
+        }
+        open {
+            CheckAnalytics => GroupHealth, "check";
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::{
     fmt,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -21,6 +22,8 @@ pub struct Call {
     pub deadline: Instant,
     /// Who asked, once the token was verified; none for a part of the system itself.
     pub principal: Option<UserId>,
+    /// The token that proved it: a group in another process verifies it again.
+    pub token: Option<AccessToken>,
     /// `Idempotency-Key` of a write, if the client sent one.
     pub idempotency_key: Option<IdempotencyKey>,
 }
@@ -29,10 +32,11 @@ impl Call {
     /// A call with `patience` from now and no idempotency key.
     pub fn new(request_id: RequestId, trace: TraceContext, patience: Duration) -> Self {
         let deadline = Instant::now() + patience;
-        Self { request_id, trace, deadline, principal: None, idempotency_key: None }
+        Self { request_id, trace, deadline, principal: None, token: None, idempotency_key: None }
     }
 
-    /// The same request with a fresh deadline, for work that goes on behind an event.
+    /// The same request with a fresh deadline, for work that goes on behind an event. It is the
+    /// system's own from here on: neither person nor token nor key go with it.
     #[must_use]
     pub fn with_patience(&self, patience: Duration) -> Self {
         Self {
@@ -40,6 +44,7 @@ impl Call {
             trace: self.trace.clone(),
             deadline: Instant::now() + patience,
             principal: None,
+            token: None,
             idempotency_key: None,
         }
     }
@@ -131,5 +136,31 @@ impl IdempotencyKey {
 impl fmt::Debug for IdempotencyKey {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("IdempotencyKey(…)")
+    }
+}
+
+/// An access token as it came: 1 to 4,096 visible ASCII characters. `Debug` hides it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccessToken(Arc<str>);
+
+impl AccessToken {
+    /// The longest token, in bytes.
+    pub const LENGTH_MAX: usize = 4 * 1024;
+
+    /// Takes a token if it is well-formed. Whether it is good is for others to say.
+    pub fn parse(text: &str) -> Option<Self> {
+        let fits = (1..=Self::LENGTH_MAX).contains(&text.len());
+        (fits && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| Self(text.into()))
+    }
+
+    /// The token itself: for whoever verifies it or passes it on, and for nothing else.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for AccessToken {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("AccessToken(…)")
     }
 }

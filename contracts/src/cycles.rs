@@ -13,19 +13,25 @@ use crate::{
 
 mailbox! {
     /// What the cycles group answers.
-    CyclesMailbox {
-        RecordCycle => CycleWritten, "record_cycle";
-        ListCycles => Page<Cycle>, "list_cycles";
-        GetCycle => Cycle, "get_cycle";
-        EditCycle => CycleWritten, "edit_cycle";
-        DeleteCycle => Deleted, "delete_cycle";
-        LogSymptom => SymptomWritten, "log_symptom";
-        ListSymptoms => Page<Symptom>, "list_symptoms";
-        EditSymptom => SymptomWritten, "edit_symptom";
-        DeleteSymptom => Deleted, "delete_symptom";
-        GetHistory => History, "get_history";
-        ListCyclesChanged => ChangedPage, "changed_since";
-        CheckCycles => GroupHealth, "check";
+    CyclesMailbox of "cycles" {
+        people {
+            RecordCycle => CycleWritten, "record_cycle";
+            ListCycles => Page<Cycle>, "list_cycles";
+            GetCycle => Cycle, "get_cycle";
+            EditCycle => CycleWritten, "edit_cycle";
+            DeleteCycle => Deleted, "delete_cycle";
+            LogSymptom => SymptomWritten, "log_symptom";
+            ListSymptoms => Page<Symptom>, "list_symptoms";
+            EditSymptom => SymptomWritten, "edit_symptom";
+            DeleteSymptom => Deleted, "delete_symptom";
+        }
+        services {
+            GetHistory => History, "get_history";
+            ListCyclesChanged => ChangedPage, "changed_since";
+        }
+        open {
+            CheckCycles => GroupHealth, "check";
+        }
     }
 }
 

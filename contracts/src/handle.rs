@@ -64,8 +64,14 @@ impl Opened {
 
 /// A way to a mailbox: a supervised actor in this process, or a group in another one.
 pub trait Transport<M>: Send + Sync {
-    /// Delivers one message, or says why it could not: then it was certainly not carried out.
+    /// Delivers one message, or says why it could not. A transport that learns only from the
+    /// answer whether it was delivered answers the message's port before this ends.
     fn deliver(&self, call: Call, message: M) -> BoxFuture<'_, Result<Opened, Refusal>>;
+
+    /// What is to be said when a delivery does not end before the deadline.
+    fn late(&self) -> Refusal {
+        Refusal::unavailable()
+    }
 }
 
 /// A cheap-to-clone way to ask one group. It outlives the actors behind it.
@@ -100,7 +106,7 @@ impl<M: Send + 'static> Handle<M> {
             let (port, reply) = ReplyPort::new();
             let message = request.clone().into_message(port);
             let delivery = time::timeout_at(deadline, self.0.deliver(call.clone(), message));
-            let Ok(delivered) = delivery.await else { return Err(Refusal::unavailable()) };
+            let Ok(delivered) = delivery.await else { return Err(self.0.late()) };
             let opened = delivered?;
             match time::timeout_at(deadline, reply).await {
                 Ok(Ok(answer)) => return answer,
@@ -112,5 +118,16 @@ impl<M: Send + 'static> Handle<M> {
                 Err(_) => return Err(Refusal::unavailable()),
             }
         }
+    }
+}
+
+/// A handle can stand behind another transport, such as a breaker.
+impl<M: Send + 'static> Transport<M> for Handle<M> {
+    fn deliver(&self, call: Call, message: M) -> BoxFuture<'_, Result<Opened, Refusal>> {
+        self.0.deliver(call, message)
+    }
+
+    fn late(&self) -> Refusal {
+        self.0.late()
     }
 }

@@ -22,6 +22,7 @@ pub mod page;
 pub mod patch;
 pub mod refusal;
 pub mod users;
+pub mod wire;
 
 pub use call::Call;
 pub use handle::{Handle, ReplyPort, Request};

@@ -1,8 +1,68 @@
-//! The `mailbox!` macro: the one place that ties a request to its reply and its wire name.
+//! The `mailbox!` macro: the one place that ties a request to its reply, its wire name and those
+//! who may ask it.
 
 /// Declares a group's mailbox: an enum with one variant per request, and for each request its
-/// reply type and its literal wire name.
+/// reply type and its literal wire name. The requests of `people` have a `user_id`: the person on
+/// whose behalf they are made.
 macro_rules! mailbox {
+    (
+        $(#[$doc:meta])* $mailbox:ident of $group:literal {
+            people { $($person:ident => $person_reply:ty, $person_op:literal;)* }
+            services { $($service:ident => $service_reply:ty, $service_op:literal;)* }
+            open { $($anyone:ident => $anyone_reply:ty, $anyone_op:literal;)* }
+        }
+    ) => {
+        $crate::mailbox::requests! {
+            $(#[$doc])* $mailbox {
+                $($person => $person_reply, $person_op;)*
+                $($service => $service_reply, $service_op;)*
+                $($anyone => $anyone_reply, $anyone_op;)*
+            }
+        }
+
+        impl $crate::wire::WireMailbox for $mailbox {
+            const GROUP: &'static str = $group;
+            const OPS: &'static [$crate::wire::Op] = &[
+                $($crate::wire::Op::people($person_op),)*
+                $($crate::wire::Op::services($service_op),)*
+                $($crate::wire::Op::open($anyone_op),)*
+            ];
+
+            fn encode(self) -> Result<$crate::wire::Outgoing, $crate::Refusal> {
+                use $crate::wire::{Op, Outgoing};
+                match self {
+                    $(Self::$person(request, reply) => {
+                        Outgoing::new(Op::people($person_op), &request, reply)
+                    })*
+                    $(Self::$service(request, reply) => {
+                        Outgoing::new(Op::services($service_op), &request, reply)
+                    })*
+                    $(Self::$anyone(request, reply) => {
+                        Outgoing::new(Op::open($anyone_op), &request, reply)
+                    })*
+                }
+            }
+
+            fn decode(
+                op: &str,
+                payload: &[u8],
+            ) -> Result<$crate::wire::Incoming<Self>, $crate::Refusal> {
+                use $crate::wire::Incoming;
+                match op {
+                    $($person_op => {
+                        Incoming::new(payload, |request: &$person| Some(request.user_id))
+                    })*
+                    $($service_op => Incoming::new(payload, |_request: &$service| None),)*
+                    $($anyone_op => Incoming::new(payload, |_request: &$anyone| None),)*
+                    _ => Err($crate::Refusal::unknown_op()),
+                }
+            }
+        }
+    };
+}
+
+/// The enum of a mailbox and what binds each request to it.
+macro_rules! requests {
     ($(#[$doc:meta])* $mailbox:ident { $($request:ident => $reply:ty, $op:literal;)+ }) => {
         $(#[$doc])*
         pub enum $mailbox {
@@ -10,18 +70,6 @@ macro_rules! mailbox {
                 #[doc = concat!("Answers [`", stringify!($request), "`].")]
                 $request($request, $crate::ReplyPort<$reply>),
             )+
-        }
-
-        impl $mailbox {
-            /// The wire names of all requests, in the order of their declaration.
-            pub const OPS: &'static [&'static str] = &[$($op),+];
-
-            /// The wire name of this message.
-            pub fn op(&self) -> &'static str {
-                match self {
-                    $(Self::$request(..) => $op,)+
-                }
-            }
         }
 
         $(
@@ -39,3 +87,4 @@ macro_rules! mailbox {
 }
 
 pub(crate) use mailbox;
+pub(crate) use requests;

@@ -10,12 +10,17 @@ use crate::{
 
 mailbox! {
     /// What the notifications group answers.
-    NotificationsMailbox {
-        GetPreferences => PreferencesView, "get_preferences";
-        UpdatePreferences => PreferencesView, "update_preferences";
-        ListNotifications => NotificationList, "list_notifications";
-        GetNotification => NotificationView, "get_notification";
-        CheckNotifications => GroupHealth, "check";
+    NotificationsMailbox of "notifications" {
+        people {
+            GetPreferences => PreferencesView, "get_preferences";
+            UpdatePreferences => PreferencesView, "update_preferences";
+            ListNotifications => NotificationList, "list_notifications";
+            GetNotification => NotificationView, "get_notification";
+        }
+        services {}
+        open {
+            CheckNotifications => GroupHealth, "check";
+        }
     }
 }
 

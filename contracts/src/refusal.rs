@@ -125,6 +125,40 @@ impl Refusal {
         )
     }
 
+    /// Who asks did not prove who they are, or asks for somebody else: one and the same answer.
+    pub fn unauthenticated() -> Self {
+        Self::new(
+            ErrorKind::Unauthenticated,
+            "unauthenticated",
+            "Sign in and send the access token as a bearer token.",
+        )
+    }
+
+    /// The group has no such operation: the asker is newer than it is. Certainly not carried out.
+    pub fn unknown_op() -> Self {
+        Self::new(ErrorKind::Unavailable, "unavailable", "The group has no such operation (yet).")
+    }
+
+    /// The request is none of this operation: one of the two processes is newer than the other.
+    /// Certainly not carried out.
+    pub fn not_understood() -> Self {
+        let detail = "The group does not understand the request (yet).";
+        Self::new(ErrorKind::Unavailable, "unavailable", detail)
+    }
+
+    /// The request does not fit into one message between two processes. Certainly not carried out.
+    pub fn request_too_large() -> Self {
+        let detail = "The request is too large for a message between two parts of the service.";
+        Self::new(ErrorKind::Invalid, "invalid-input", detail)
+    }
+
+    /// The answer does not fit into one message between two processes.
+    pub fn answer_too_large() -> Self {
+        let detail = "The answer is too large for a message between two parts of the service: ask \
+                      for fewer rows. The request was carried out.";
+        Self::new(ErrorKind::Internal, "internal", detail)
+    }
+
     /// Names the caller's own object that stands in the way.
     #[must_use]
     pub fn with_conflicting_id(mut self, id: i64) -> Self {

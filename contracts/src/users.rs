@@ -9,13 +9,18 @@ use crate::{Patch, UserId, health::GroupHealth, mailbox::mailbox};
 
 mailbox! {
     /// What the users group answers.
-    UsersMailbox {
-        Register => User, "register";
-        Login => Session, "login";
-        GetProfile => User, "get_profile";
-        UpdateProfile => User, "update_profile";
-        GetSigningKeys => SigningKeys, "get_signing_keys";
-        CheckUsers => GroupHealth, "check";
+    UsersMailbox of "users" {
+        people {
+            GetProfile => User, "get_profile";
+            UpdateProfile => User, "update_profile";
+        }
+        services {}
+        open {
+            Register => User, "register";
+            Login => Session, "login";
+            GetSigningKeys => SigningKeys, "get_signing_keys";
+            CheckUsers => GroupHealth, "check";
+        }
     }
 }
 

@@ -1,11 +1,9 @@
 //! The bus as its users see it: one type, whichever implementation carries it.
 
-use std::fmt;
-
 use contracts::events::{Event, Topic};
 
 use crate::{
-    BusError, DeadLetter, Durable, PublishError, Subscription, jetstream::JetStreamBus,
+    BusError, Connection, DeadLetter, Durable, PublishError, Subscription, jetstream::JetStreamBus,
     memory::MemoryBus,
 };
 
@@ -29,14 +27,24 @@ pub enum BusKind {
     Memory,
 }
 
-/// How to reach the broker.
-pub struct JetStreamOptions {
-    /// `nats://host:port`, several separated by commas; may carry `user:password@` or `token@`.
-    pub url: String,
-    /// The name under which the connection is listed on the server.
-    pub client_name: String,
-    /// Copies of each stream: 1 on a single server, 3 in a cluster.
-    pub replicas: usize,
+/// A stream or durable that is there as it shall be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asserted {
+    /// `stream CYCLES`, `consumer analytics`…
+    pub object: String,
+    /// What had to be done for it.
+    pub change: Change,
+}
+
+/// What had to be done for a stream or a durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing: it was there.
+    None,
+    /// It was missing.
+    Created,
+    /// Its settings differed.
+    Corrected,
 }
 
 /// An event has arrived.
@@ -53,18 +61,21 @@ impl Bus {
         Self(Carrier::Memory(MemoryBus::new(expected)))
     }
 
-    /// Connects to a NATS server. A server that is away now is an error; one that goes away later
-    /// is waited for, for ever.
-    pub async fn jetstream(options: JetStreamOptions) -> Result<Self, BusError> {
-        JetStreamBus::connect(options).await.map(|bus| Self(Carrier::JetStream(bus)))
+    /// The bus on a NATS server. `replicas` are the copies of each stream: 1 on a single server, 3
+    /// in a cluster.
+    pub fn jetstream(connection: Connection, replicas: usize) -> Self {
+        Self(Carrier::JetStream(JetStreamBus::new(connection, replicas)))
     }
 
     /// Makes sure that every stream and durable exists with the settings that the design needs.
-    /// Idempotent: call it at the start and every 30 s, so that a wiped broker heals.
-    pub async fn provision(&self) -> Result<(), BusError> {
+    /// Idempotent: call it at the start, every 30 s and after
+    /// every outage, so that a wiped broker heals. It takes the credential of the provisioner, or of
+    /// all: the others wait for what it makes. Says what was
+    /// done; on the memory bus there is nothing to do.
+    pub async fn provision(&self) -> Result<Vec<Asserted>, BusError> {
         match &self.0 {
             Carrier::JetStream(bus) => bus.provision().await,
-            Carrier::Memory(_) => Ok(()),
+            Carrier::Memory(_) => Ok(Vec::new()),
         }
     }
 
@@ -117,6 +128,15 @@ impl Bus {
         }
     }
 
+    /// Resolves when the connection to the broker is lost or made again; never on the memory bus. A
+    /// broker that comes back may have lost everything: whoever provisions does so then.
+    pub async fn connection_changed(&self) {
+        match &self.0 {
+            Carrier::JetStream(bus) => bus.connection_changed().await,
+            Carrier::Memory(_) => std::future::pending().await,
+        }
+    }
+
     /// Which implementation this is.
     pub const fn kind(&self) -> BusKind {
         match &self.0 {
@@ -133,16 +153,5 @@ impl BusKind {
             Self::JetStream => "jetstream",
             Self::Memory => "memory",
         }
-    }
-}
-
-impl fmt::Debug for JetStreamOptions {
-    /// Leaves the URL out: it may carry a password.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter
-            .debug_struct("JetStreamOptions")
-            .field("client_name", &self.client_name)
-            .field("replicas", &self.replicas)
-            .finish_non_exhaustive()
     }
 }

@@ -3,7 +3,11 @@
 
 use std::time::Duration;
 
-use contracts::{UserId, events::Event};
+use contracts::{
+    UserId, Version,
+    call::RequestId,
+    events::{Event, Verb},
+};
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
@@ -53,6 +57,15 @@ pub struct DeadLetter {
     pub event_id: Option<Uuid>,
     /// Whose state it is about, if it could be decoded.
     pub user_id: Option<UserId>,
+    /// What version it announced, if it could be decoded.
+    #[serde(default)]
+    pub version: Option<Version>,
+    /// What it said had happened, if it could be decoded.
+    #[serde(default)]
+    pub verb: Option<Verb>,
+    /// The request that caused it, if it could be decoded.
+    #[serde(default)]
+    pub request_id: Option<RequestId>,
     /// Why, in one word.
     pub class: String,
     /// How often it was delivered.
@@ -62,8 +75,8 @@ pub struct DeadLetter {
 }
 
 impl Subscription {
-    /// The next delivery. None only after the bus was closed: a lost broker, a wiped stream and a
-    /// deleted consumer are healed inside. Cancel-safe.
+    /// The next delivery. None only after the bus was closed: a lost broker, and a stream or a
+    /// durable that is not there, are waited for. Cancel-safe.
     pub async fn next(&mut self) -> Option<Delivery> {
         match &mut self.0 {
             Source::JetStream(puller) => puller.next().await,
@@ -136,7 +149,8 @@ impl Delivery {
     }
 
     fn record(&self, class: &'static str) -> DeadLetter {
-        let wake_up = self.content.as_ref().ok().map(|event| &event.wake_up);
+        let event = self.content.as_ref().ok();
+        let wake_up = event.map(|event| &event.wake_up);
         let (sequence, subject) = match &self.settler {
             Settler::JetStream(receipt) => (Some(receipt.sequence()), receipt.subject()),
             Settler::Memory(receipt) => (None, receipt.subject()),
@@ -148,6 +162,9 @@ impl Delivery {
             group: self.durable.name().to_owned(),
             event_id: wake_up.map(|wake_up| wake_up.event_id),
             user_id: wake_up.map(|wake_up| wake_up.user_id),
+            version: wake_up.map(|wake_up| wake_up.version),
+            verb: wake_up.map(|wake_up| wake_up.verb),
+            request_id: event.map(|event| event.request_id.clone()),
             class: class.to_owned(),
             deliveries: self.attempt,
             build: env!("CARGO_PKG_VERSION").to_owned(),

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use crate::Durable;
+use crate::{
+    Durable,
+    accounts::{Credential, Permission},
+};
 
 /// The broker did not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +51,17 @@ pub enum BusError {
         action: &'static str,
         /// The error that it named.
         reason: String,
+    },
+    /// The server does not let a credential do what it has to.
+    #[error(
+        "the NATS credential '{credential}' may not {}; its permissions on the server have to be those of nats/server.conf",
+        list(missing)
+    )]
+    MissingPermissions {
+        /// Whose.
+        credential: Credential,
+        /// What is missing, all of it.
+        missing: Vec<Permission>,
     },
     /// A class of dead letters is one token of a subject: `a-z`, `0-9`, `_`, `-`.
     #[error("'{0}' is not a class of dead letters")]
@@ -105,4 +119,12 @@ impl PublishError {
             | Self::NotSubscribed(_) => None,
         }
     }
+}
+
+fn list(permissions: &[Permission]) -> String {
+    let each = |permission: &Permission| {
+        let queue = permission.queue.map(|queue| format!(" in queue {queue}")).unwrap_or_default();
+        format!("{} {}{queue}", permission.verb.name(), permission.subject)
+    };
+    permissions.iter().map(each).collect::<Vec<_>>().join(", ")
 }

@@ -26,6 +26,10 @@ pub(crate) const PULL_HEARTBEAT: Duration = Duration::from_millis(2_500);
 /// The stream of dead letters.
 pub(crate) const DEAD_LETTERS: &str = "DLQ";
 
+/// Every stream's name, in the order of [`all`].
+pub(crate) const NAMES: [&str; 4] =
+    [name(Topic::CycleChanged), name(Topic::PredictionChanged), "USERS", DEAD_LETTERS];
+
 const DAY: Duration = Duration::from_hours(24);
 const MIB: i64 = 1024 * 1024;
 /// How many events of one durable may be unsettled at a time, in all processes together.
@@ -68,7 +72,7 @@ fn wake_ups(name: &str, subjects: Vec<String>, replicas: usize) -> Config {
     }
 }
 
-/// The stream of dead letters: records of ids, for people. When it is full the oldest go, since a
+/// The stream of dead letters, `dlq.<group>.<class>`: records of ids, for people. When it is full the oldest go, since a
 /// consumer that could not leave a record would never get past a poisonous event.
 fn dead_letters(replicas: usize) -> Config {
     Config {
@@ -76,7 +80,7 @@ fn dead_letters(replicas: usize) -> Config {
         discard: DiscardPolicy::Old,
         max_bytes: 256 * MIB,
         max_age: 30 * DAY,
-        ..common(DEAD_LETTERS, vec!["dlq.>".to_owned()], replicas)
+        ..common(DEAD_LETTERS, vec!["dlq.*.*".to_owned()], replicas)
     }
 }
 

@@ -78,20 +78,25 @@ pub(crate) fn decode(
     if !possible || subject != topic.subject(wake_up.user_id) {
         return Err(Undecodable::Malformed);
     }
-    let header = |name: &str| headers?.get(name).map(HeaderValue::as_str);
-    let request_id = header(REQUEST_ID)
-        .and_then(RequestId::parse)
+    let request_id = request_id(headers)
         .or_else(|| RequestId::parse(&format!("event-{}", wake_up.event_id)))
         .ok_or(Undecodable::Malformed)?;
-    let trace = header(TRACEPARENT)
+    let trace = headers
+        .and_then(|headers| headers.get(TRACEPARENT))
+        .map(HeaderValue::as_str)
         .and_then(TraceContext::parse)
         .unwrap_or_else(|| trace_of(wake_up.event_id));
     Ok(Event { topic, wake_up, request_id, trace })
 }
 
+/// The request that caused the event, if the header is there and sane.
+pub(crate) fn request_id(headers: Option<&HeaderMap>) -> Option<RequestId> {
+    RequestId::parse(headers?.get(REQUEST_ID)?.as_str())
+}
+
 /// A trace of the event's own, so that a redelivery falls into the same one. Neither id may be
 /// zero (W3C Trace Context §3.2.2).
-fn trace_of(event_id: Uuid) -> TraceContext {
+pub(crate) fn trace_of(event_id: Uuid) -> TraceContext {
     let (_high, low) = event_id.as_u64_pair();
     TraceContext::from_ids(event_id.as_u128().max(1), low.max(1))
 }

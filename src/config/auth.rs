@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Profile, keys::Key, reader::Reader, secret_file};
+use super::{Domain, Groups, Profile, keys::Key, reader::Reader, secret_file};
 
 pub(super) const KEYS: &[Key] = &[
     Key {
@@ -38,8 +38,8 @@ pub(super) const KEYS: &[Key] = &[
         flag: None,
         alias: None,
         secret: false,
-        about: "PEM file of the Ed25519 key that signs access tokens; generated in the data \
-                directory in the development profile",
+        about: "PEM file of the Ed25519 key that signs access tokens, for the users group alone; \
+                generated in the data directory in the development profile",
     },
     Key {
         name: "argon2.memory_kib",
@@ -98,7 +98,13 @@ impl Auth {
         }
     }
 
-    pub(super) fn validate(&self, reader: &mut Reader, profile: Profile, data_dir: &Path) {
+    pub(super) fn validate(
+        &self,
+        reader: &mut Reader,
+        profile: Profile,
+        groups: &Groups,
+        data_dir: &Path,
+    ) {
         reader.require(
             (60..=86_400).contains(&self.access_token_ttl.as_secs()),
             "auth.access_token_ttl_seconds",
@@ -108,6 +114,12 @@ impl Auth {
             reader.require(!value.is_empty(), name, "must not be empty");
         }
         let name = "auth.signing_key_file";
+        if !groups.has_domain(Domain::Users) {
+            // Who can read it can be everybody: the fewer processes know where it is, the better.
+            let known = profile == Profile::Production && self.signing_key_file.is_some();
+            reader.require(!known, name, "belongs to the users group alone; leave it out here");
+            return;
+        }
         if let Some(path) = &self.signing_key_file
             && let Err(problem) = secret_file::check(path)
         {

@@ -1,8 +1,8 @@
 //! Groups: what a process can host.
 
-use std::fmt;
+use std::{fmt, net::SocketAddr};
 
-use super::{keys::Key, reader::Reader};
+use super::{keys::Key, reader::Reader, storage::Bus};
 
 pub(super) const KEYS: &[Key] = &[Key {
     name: "groups",
@@ -10,7 +10,8 @@ pub(super) const KEYS: &[Key] = &[Key {
     flag: Some("--groups"),
     alias: None,
     secret: false,
-    about: "groups in this process: `all`, or a list of `api`, `users`, `cycles`, `analytics`, `notifications`",
+    about: "groups in this process: `all`, or a list of `api`, `users`, `cycles`, `analytics`, `notifications`; \
+            those that it needs and leaves out are reached over `nats_url`",
 }];
 
 /// A domain: a group with a database.
@@ -38,6 +39,37 @@ impl Domain {
             Self::Cycles => "cycles",
             Self::Analytics => "analytics",
             Self::Notifications => "notifications",
+        }
+    }
+
+    /// The domains that this one asks, wherever they run. Every one but `users` itself asks
+    /// `users` for the keys that it verifies forwarded tokens with.
+    const fn asks(self) -> &'static [Self] {
+        match self {
+            Self::Users => &[],
+            Self::Cycles => &[Self::Users],
+            Self::Analytics => &[Self::Users, Self::Cycles],
+            Self::Notifications => &[Self::Users, Self::Analytics],
+        }
+    }
+
+    /// The port of its API in a process of its own: that of the earlier system.
+    const fn port(self) -> u16 {
+        match self {
+            Self::Users => 5001,
+            Self::Cycles => 5002,
+            Self::Analytics => 5003,
+            Self::Notifications => 5004,
+        }
+    }
+
+    /// The port of health and metrics of such a process.
+    const fn admin_port(self) -> u16 {
+        match self {
+            Self::Users => 9091,
+            Self::Cycles => 9092,
+            Self::Analytics => 9093,
+            Self::Notifications => 9094,
         }
     }
 }
@@ -75,7 +107,8 @@ impl Group {
         }
     }
 
-    fn parse(word: &str) -> Option<Self> {
+    /// The group of a word.
+    pub(super) fn parse(word: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|group| group.name() == word)
     }
 }
@@ -106,6 +139,50 @@ impl Groups {
         Domain::ALL.into_iter().filter(|domain| self.has_domain(*domain))
     }
 
+    /// One group alone.
+    pub(crate) fn of(group: Group) -> Self {
+        Self(vec![group])
+    }
+
+    /// Whether the gateway is in this process.
+    pub(crate) fn has_gateway(&self) -> bool {
+        self.has(Group::Api)
+    }
+
+    /// Whether every group is in this process.
+    pub(crate) fn is_all(&self) -> bool {
+        self.0.len() == Group::ALL.len()
+    }
+
+    /// What this process is called where it is listed: `all`, or its groups.
+    pub(crate) fn label(&self) -> String {
+        if self.is_all() { "all".to_owned() } else { self.to_string().replace(',', "-") }
+    }
+
+    /// The domains that this process asks and does not host.
+    pub(crate) fn remote_domains(&self) -> impl Iterator<Item = Domain> {
+        Domain::ALL.into_iter().filter(|domain| !self.has_domain(*domain) && self.asks(*domain))
+    }
+
+    /// The address of the API unless another is given: the gateway's, or that of the first group.
+    pub(crate) fn default_listen(&self) -> SocketAddr {
+        self.loopback(8080, Domain::port)
+    }
+
+    /// The address of health and metrics unless another is given.
+    pub(crate) fn default_admin_listen(&self) -> SocketAddr {
+        self.loopback(9090, Domain::admin_port)
+    }
+
+    fn loopback(&self, of_gateway: u16, of_domain: fn(Domain) -> u16) -> SocketAddr {
+        let domain = self.domains().next().filter(|_| !self.has_gateway());
+        SocketAddr::from(([127, 0, 0, 1], domain.map_or(of_gateway, of_domain)))
+    }
+
+    fn asks(&self, domain: Domain) -> bool {
+        self.has_gateway() || self.domains().any(|hosted| hosted.asks().contains(&domain))
+    }
+
     pub(super) fn read(reader: &mut Reader) -> Self {
         let mut found = Vec::new();
         for word in reader.list("groups") {
@@ -118,17 +195,16 @@ impl Groups {
         Self(Group::ALL.into_iter().filter(|group| found.contains(group)).collect())
     }
 
-    pub(super) fn validate(&self, reader: &mut Reader) {
+    pub(super) fn validate(&self, reader: &mut Reader, bus: &Bus) {
         reader.require(!self.0.is_empty(), "groups", "names no group; `all` is the default");
-        let missing: Vec<&str> =
-            Group::ALL.into_iter().filter(|group| !self.has(*group)).map(Group::name).collect();
+        let remote: Vec<&str> = self.remote_domains().map(Domain::name).collect();
         reader.require(
-            missing.is_empty() || self.0.is_empty(),
+            remote.is_empty() || bus.nats_url.is_some(),
             "groups",
             format!(
-                "leaves out {}, and groups that are not in this process cannot be reached yet; \
-                 run all groups",
-                missing.join(", ")
+                "leaves out {}, which {self} must reach: name the NATS server that they share with \
+                 --nats or NATS_URL, or run all groups",
+                remote.join(", ")
             ),
         );
     }

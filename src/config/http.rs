@@ -2,24 +2,27 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use super::{keys::Key, reader::Reader};
+use super::{Groups, keys::Key, reader::Reader};
 
 pub(super) const KEYS: &[Key] = &[
     Key {
         name: "listen",
-        default: Some("127.0.0.1:8080"),
+        default: None,
         flag: Some("--listen"),
         alias: None,
         secret: false,
-        about: "address and port of the API; port 0 takes a free one",
+        about: "address and port of the API; port 0 takes a free one; by default `127.0.0.1:8080`, and \
+                without the gateway the port of the group: 5001 for `users`, 5002 for `cycles`, 5003 for \
+                `analytics`, 5004 for `notifications`",
     },
     Key {
         name: "admin_listen",
-        default: Some("127.0.0.1:9090"),
+        default: None,
         flag: Some("--admin-listen"),
         alias: None,
         secret: false,
-        about: "address and port of `/livez`, `/readyz` and `/metrics`; `none` turns them off",
+        about: "address and port of `/livez`, `/readyz` and `/metrics`; `none` turns them off; by default \
+                `127.0.0.1:9090`, and without the gateway 9091 to 9094 in the order of the groups",
     },
     Key {
         name: "request_timeout_ms",
@@ -53,10 +56,10 @@ pub(crate) struct Http {
 }
 
 impl Http {
-    pub(super) fn read(reader: &mut Reader) -> Self {
+    pub(super) fn read(reader: &mut Reader, groups: &Groups) -> Self {
         Self {
-            listen: address(reader, "listen").unwrap_or_else(nowhere),
-            admin_listen: address(reader, "admin_listen"),
+            listen: address(reader, "listen", groups.default_listen()).unwrap_or_else(nowhere),
+            admin_listen: address(reader, "admin_listen", groups.default_admin_listen()),
             request_timeout: reader.milliseconds("request_timeout_ms"),
             allowed_origins: reader.list("allowed_origins"),
         }
@@ -85,8 +88,11 @@ impl Http {
     }
 }
 
-fn address(reader: &mut Reader, name: &'static str) -> Option<SocketAddr> {
-    let text = reader.text(name);
+fn address(reader: &mut Reader, name: &'static str, default: SocketAddr) -> Option<SocketAddr> {
+    let Some(text) = reader.optional_text(name) else {
+        reader.show(name, &default.to_string());
+        return Some(default);
+    };
     if name == "admin_listen" && text == "none" {
         return None;
     }

@@ -1,6 +1,6 @@
 //! The table of every key. Nothing else decides what exists.
 
-use super::{auth, group, http, limits, log, storage};
+use super::{auth, group, http, limits, log, split, storage};
 
 /// One key of the configuration.
 pub(crate) struct Key {
@@ -27,9 +27,18 @@ impl Key {
 
 /// Every key, in the order in which it is shown.
 pub(crate) fn all() -> impl Iterator<Item = &'static Key> {
-    [group::KEYS, super::KEYS, http::KEYS, storage::KEYS, limits::KEYS, auth::KEYS, log::KEYS]
-        .into_iter()
-        .flatten()
+    [
+        group::KEYS,
+        split::KEYS,
+        super::KEYS,
+        http::KEYS,
+        storage::KEYS,
+        limits::KEYS,
+        auth::KEYS,
+        log::KEYS,
+    ]
+    .into_iter()
+    .flatten()
 }
 
 /// The key of a dotted name.

@@ -5,6 +5,7 @@
 //! what `config print` shows and what the README's table is made from.
 
 mod auth;
+mod broker;
 mod group;
 mod http;
 pub(crate) mod keys;
@@ -15,6 +16,7 @@ mod reader;
 mod redact;
 mod secret_file;
 mod sources;
+mod split;
 mod storage;
 #[cfg(test)]
 mod tests;
@@ -22,19 +24,23 @@ mod tests;
 use std::fmt;
 
 pub(crate) use auth::{Argon2, Auth};
-pub(crate) use group::{Domain, Groups};
+pub(crate) use broker::nats_url;
+pub(crate) use group::{Domain, Group, Groups};
 pub(crate) use http::Http;
 pub(crate) use limits::{Analytics, Limits};
 pub(crate) use log::{Log, LogFormat};
 use reader::Reader;
 pub(crate) use secret_file::check as check_secret_file;
 pub(crate) use sources::{Sources, environment};
+pub(crate) use split::Split;
 pub(crate) use storage::{Bus, Databases, PostgresPrograms, Storage};
 
 /// Everything that can be configured, checked.
 pub(crate) struct Config {
     /// Which groups this process hosts.
     pub(crate) groups: Groups,
+    /// How many processes every group has; none if this one hosts what `groups` says.
+    pub(crate) split: Option<Split>,
     /// How strict the defaults are.
     pub(crate) profile: Profile,
     /// Where and how HTTP is served.
@@ -90,10 +96,12 @@ impl Config {
     /// All problems at once, each with the key and where its value came from.
     pub(crate) fn load(sources: &Sources) -> Result<Self, Problems> {
         let mut reader = Reader::new(sources)?;
+        let groups = Groups::read(&mut reader);
         let config = Self {
-            groups: Groups::read(&mut reader),
+            split: Split::read(&mut reader),
             profile: read_profile(&mut reader),
-            http: Http::read(&mut reader),
+            http: Http::read(&mut reader, &groups),
+            groups,
             storage: Storage::read(&mut reader, sources),
             databases: Databases::read(&mut reader),
             bus: Bus::read(&mut reader),
@@ -110,12 +118,14 @@ impl Config {
     }
 
     fn validate(&self, reader: &mut Reader) {
-        self.groups.validate(reader);
+        self.groups.validate(reader, &self.bus);
+        let (groups, bus, databases) = (&self.groups, &self.bus, &self.databases);
+        Split::validate(self.split.as_ref(), reader, groups, bus, databases);
         self.http.validate(reader);
-        self.databases.validate(reader);
+        self.databases.validate(reader, &self.groups);
         self.bus.validate(reader);
         self.log.validate(reader);
-        self.auth.validate(reader, self.profile, &self.storage.data_dir);
+        self.auth.validate(reader, self.profile, &self.groups, &self.storage.data_dir);
         self.argon2.validate(reader);
         self.limits.validate(reader);
         self.analytics.validate(reader);

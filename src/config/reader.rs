@@ -139,6 +139,11 @@ impl Reader {
         self.problems.push(what);
     }
 
+    /// Every problem so far.
+    pub(super) fn into_problems(self) -> Vec<String> {
+        self.problems
+    }
+
     /// The configuration, or every problem.
     pub(super) fn finish(mut self, mut config: Config) -> Result<Config, Problems> {
         if !self.problems.is_empty() {

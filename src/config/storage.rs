@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{Domain, Sources, keys::Key, reader::Reader};
+use super::{Domain, Groups, Sources, keys::Key, reader::Reader};
 
 pub(super) const KEYS: &[Key] = &[
     Key {
@@ -139,7 +139,7 @@ impl Databases {
         Self { urls, pool_max: reader.number("database_pool_max") }
     }
 
-    pub(super) fn validate(&self, reader: &mut Reader) {
+    pub(super) fn validate(&self, reader: &mut Reader, groups: &Groups) {
         for (domain, url) in &self.urls {
             let url = url.expose_secret();
             // The parser's message may quote the URL, so it is not shown.
@@ -155,9 +155,9 @@ impl Databases {
             "database_pool_max",
             "must be between 2 and 1000",
         );
-        // The embedded server takes 100 connections for four domains, with room for an operator.
+        // The embedded server takes 200 connections for four domains, with room for an operator.
         reader.require(
-            self.urls.len() == Domain::ALL.len() || self.pool_max <= 20,
+            groups.domains().all(|domain| self.urls.contains_key(&domain)) || self.pool_max <= 20,
             "database_pool_max",
             "must be at most 20 with the embedded database",
         );

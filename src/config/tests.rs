@@ -113,13 +113,65 @@ fn every_problem_names_its_key_and_origin() {
         ("", &[("LUNATION_AUTH_ACCESS_TOKEN_TTL_SECONDS", "1")], "auth.access_token_ttl_seconds"),
         ("", &[("LUNATION_AUTH_SIGNING_KEY_FILE", "/absent")], "auth.signing_key_file"),
         ("", &[("LUNATION_GROUPS", "all,moon")], "groups (LUNATION_GROUPS)"),
-        ("", &[("LUNATION_GROUPS", "users,analytics")], "leaves out api, cycles, notifications"),
-        ("", &[("LUNATION_GROUPS", "api")], "run all groups"),
+        ("", &[("LUNATION_GROUPS", "users,analytics")], "leaves out cycles, which users,analytics"),
+        ("", &[("LUNATION_GROUPS", "notifications")], "leaves out users, analytics, which"),
+        ("", &[("LUNATION_GROUPS", "api")], "name the NATS server that they share"),
     ];
     for (file, environment, expected) in cases {
         let problems = Case { file, environment, flags: &[] }.problems();
         assert_eq!(problems.len(), 1, "{file} {environment:?}: {problems:?}");
         assert!(problems[0].contains(expected), "{problems:?} does not contain {expected}");
+    }
+}
+
+#[test]
+fn a_process_listens_where_its_groups_did_in_the_earlier_system() {
+    for (groups, port, admin_port) in [
+        ("all", 8080, 9090),
+        ("api", 8080, 9090),
+        ("notifications,api", 8080, 9090),
+        ("users", 5001, 9091),
+        ("cycles", 5002, 9092),
+        ("analytics", 5003, 9093),
+        ("notifications", 5004, 9094),
+        ("analytics,cycles", 5002, 9092),
+    ] {
+        let nats = ("NATS_URL".to_owned(), "nats://h".to_owned());
+        let load = |flags: &[(&'static str, &str)]| {
+            let flags = flags.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+            let home = ("HOME".to_owned(), "/home/ada".to_owned());
+            let environment = [home, nats.clone()].into_iter().collect();
+            Config::load(&Sources { environment, flags, ..Sources::default() }).unwrap()
+        };
+        let config = load(&[("groups", groups)]);
+        assert_eq!(config.http.listen.port(), port, "{groups}");
+        assert_eq!(config.http.admin_listen.unwrap().port(), admin_port, "{groups}");
+        let config = load(&[("groups", groups), ("listen", "0.0.0.0:1"), ("admin_listen", "none")]);
+        assert_eq!(config.http.listen.to_string(), "0.0.0.0:1", "{groups}");
+        assert_eq!(config.http.admin_listen, None, "{groups}");
+    }
+}
+
+#[test]
+fn a_process_reaches_elsewhere_what_its_groups_ask() {
+    for (groups, expected) in [
+        ("all", &[][..]),
+        ("api", &Domain::ALL[..]),
+        ("api,users,cycles", &[Domain::Analytics, Domain::Notifications]),
+        ("users", &[]),
+        ("cycles", &[Domain::Users]),
+        ("users,cycles", &[]),
+        ("analytics", &[Domain::Users, Domain::Cycles]),
+        ("notifications", &[Domain::Users, Domain::Analytics]),
+        ("analytics,notifications", &[Domain::Users, Domain::Cycles]),
+    ] {
+        let environment =
+            [("HOME", "/home/ada"), ("NATS_URL", "nats://h"), ("LUNATION_GROUPS", groups)];
+        let environment =
+            environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        let config = Config::load(&Sources { environment, ..Sources::default() }).unwrap();
+        let remote: Vec<Domain> = config.groups.remote_domains().collect();
+        assert_eq!(remote, expected, "{groups}");
     }
 }
 

@@ -9,7 +9,7 @@ mod finished;
 mod person;
 
 use std::{
-    io::{self, Write},
+    io::Write,
     time::{Duration, Instant},
 };
 
@@ -22,7 +22,7 @@ use self::{
     finished::Finished,
     person::Person,
 };
-use crate::cli::DemoArgs;
+use crate::{cli::DemoArgs, output};
 
 /// How many people's tokens are shown at the end.
 const SHOWN: usize = 3;
@@ -107,7 +107,7 @@ fn report(arguments: &DemoArgs, people: usize, total: &Tally, took: Duration) ->
     let writes = total.cycles + total.symptoms + people as u64;
     let rate = u128::from(writes) * 1_000 / took.as_millis().max(1);
     writeln!(
-        io::stdout(),
+        output::stdout(),
         "{} people, of whom {people} were filled in this run: {} cycles and {} symptoms in {:.1} s ({rate} writes/s)",
         arguments.users,
         total.cycles,
@@ -119,7 +119,7 @@ fn report(arguments: &DemoArgs, people: usize, total: &Tally, took: Duration) ->
 
 /// Prints a few tokens to try.
 async fn show_some(client: &Client, arguments: &DemoArgs) -> Result<()> {
-    let mut out = io::stdout();
+    let mut out = output::stdout();
     writeln!(
         out,
         "\nA few of them, to try (their passwords are \"{}\" and so on):",

@@ -22,7 +22,7 @@ pub(super) async fn all(config: &Config, running: bool) -> Vec<Check> {
             Some(url) => one(name, domain, url, "given").await,
             None if !running => Check::good(name, stopped(config)),
             None => match embedded::running_database_url(&config.storage.data_dir, domain) {
-                Ok(url) => one(name, domain, &url.into(), "embedded").await,
+                Ok(url) => one(name, domain, &url, "embedded").await,
                 Err(error) => {
                     Check::odd(name, format!("{error:#}"), "run doctor as the user of the service")
                 }

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use nats::{Bus, JetStreamOptions};
+use nats::{Bus, Connection, NatsOptions, accounts::Credential};
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 use tokio::{
@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::Check;
-use crate::config::Config;
+use crate::{config::Config, operator};
 
 const PATIENCE: Duration = Duration::from_secs(3);
 const PORT: u16 = 4222;
@@ -34,13 +34,16 @@ pub(super) async fn bus(config: &Config) -> Vec<Check> {
     for address in url.expose_secret().split(',').map(address_of) {
         checks.push(server(&address).await);
     }
-    let options = JetStreamOptions {
+    let credential = operator::user_of(url.expose_secret()).and_then(Credential::parse);
+    let options = NatsOptions {
         url: url.expose_secret().to_owned(),
         client_name: "lunation-doctor".to_owned(),
-        replicas: 1,
+        inbox_prefix: credential.map(Credential::inbox_prefix),
     };
-    checks.push(match timeout(PATIENCE * 2, Bus::jetstream(options)).await {
-        Ok(Ok(bus)) if bus.is_healthy().await => Check::good("bus", "signed in, streams exist"),
+    checks.push(match timeout(PATIENCE * 2, Connection::connect(options)).await {
+        Ok(Ok(connection)) if Bus::jetstream(connection.clone(), 1).is_healthy().await => {
+            Check::good("bus", "signed in, streams exist")
+        }
         Ok(Ok(_)) => Check::good("bus", "signed in, streams will be created at the start"),
         Ok(Err(error)) => {
             Check::bad("bus", error.to_string(), "check NATS_URL and its credentials")

@@ -66,7 +66,8 @@ impl Binaries {
                 "the embedded database was made by Postgres {major}, and{place} there is only \
                  {versions}: install Postgres {major} again (apt-get install postgresql-{major}, \
                  brew install postgresql@{major}) or name its programs with PG_BIN. To move to \
-                 the newer one, stop lunation and run pg_upgrade on <data-dir>/postgres/data"
+                 the newer one, stop lunation and run pg_upgrade on <data-dir>/postgres/data, with \
+                 PGPASSFILE=<data-dir>/pgpass"
             ),
             (None, false) => bail!(
                 "Postgres {MAJOR_MIN} or newer is needed, and{place} there is only {versions}: \

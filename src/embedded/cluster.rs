@@ -12,12 +12,15 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use secrecy::{ExposeSecret as _, SecretString};
 use sha2::{Digest as _, Sha256};
 
 use super::{
+    access,
     account::{self, Account},
     binaries::Binaries,
     orphan,
+    passwords::{Passwords, SUPERUSER},
 };
 use crate::config::{Domain, PostgresPrograms};
 
@@ -38,7 +41,7 @@ const SETTINGS: &[(&str, &str)] = &[
     ("synchronous_commit", "on"),
     ("full_page_writes", "on"),
     ("shared_buffers", "64MB"),
-    ("max_connections", "100"),
+    ("max_connections", "200"),
     ("wal_level", "minimal"),
     ("max_wal_senders", "0"),
     ("max_wal_size", "512MB"),
@@ -65,6 +68,8 @@ pub(super) struct Cluster {
     pub(super) binaries: Binaries,
     /// Where the socket is, and whether that is outside the data directory.
     pub(super) socket_directory: PathBuf,
+    /// The passwords of its roles.
+    pub(super) passwords: Passwords,
     library_variables: Vec<(&'static str, String)>,
     account: Option<Account>,
 }
@@ -85,6 +90,7 @@ impl Cluster {
         private_directory(&root, account.as_ref())?;
         let cluster = Self {
             socket_directory: socket_directory(data_dir)?,
+            passwords: Passwords::load_or_make(data_dir)?,
             library_variables: programs.library_variables.clone(),
             log: data_dir.join("postgres.log"),
             data,
@@ -97,10 +103,11 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// Clears away what a killed server left: a live orphan, its sockets, a misleading pid file.
-    /// Blocks.
+    /// Clears away what a killed server left: a live orphan, its sockets, a misleading pid file,
+    /// and rules of access that are not ours. Blocks.
     pub(super) fn clear_leftovers(&self) -> Result<()> {
         orphan::stop(&self.data)?;
+        self.write_access_rules()?;
         private_directory(&self.socket_directory, self.account.as_ref())?;
         for entry in fs::read_dir(&self.socket_directory)? {
             let path = entry?.path();
@@ -110,12 +117,18 @@ impl Cluster {
         Ok(())
     }
 
-    /// The server's command line. The path of the socket's directory is quoted, since the setting
-    /// is a list with commas.
+    /// The server's command line.
     pub(super) fn server_arguments(&self) -> Vec<String> {
+        self.arguments_over(&self.data)
+    }
+
+    /// The command line of a server over files that may not be in their place yet. The path of the
+    /// socket's directory is quoted, since the setting is a list with commas.
+    pub(super) fn arguments_over(&self, data: &Path) -> Vec<String> {
         let socket_directory = self.socket_directory.display().to_string().replace('"', "\"\"");
-        let mut arguments = vec!["-D".to_owned(), self.data.display().to_string()];
+        let mut arguments = vec!["-D".to_owned(), data.display().to_string()];
         let own = [
+            ("hba_file", access::rules_of(data).display().to_string()),
             ("unix_socket_directories", format!("\"{socket_directory}\"")),
             ("port", PORT.to_string()),
         ];
@@ -139,9 +152,14 @@ impl Cluster {
         command
     }
 
+    /// The user whom the files belong to, if that is not the one of this process.
+    pub(super) fn owner(&self) -> Option<u32> {
+        self.account.as_ref().map(|account| account.uid)
+    }
+
     /// The address of a domain's database, for its own role.
-    pub(super) fn database_url(&self, domain: Domain) -> String {
-        socket_url(&self.socket_directory, domain)
+    pub(super) fn database_url(&self, domain: Domain) -> SecretString {
+        socket_url(&self.socket_directory, domain, self.passwords.of(domain))
     }
 
     /// Removes the directory of the socket if it is outside the data directory.
@@ -154,16 +172,17 @@ impl Cluster {
         }
     }
 
-    /// Runs `initdb` beside the final place and renames the result, so that a half-made cluster is
-    /// never taken for a whole one.
+    /// Runs `initdb` beside the final place, closes the superuser's role with its password and
+    /// renames the result, so that a half-made cluster is never taken for a whole one.
     fn create(&self, root: &Path) -> Result<()> {
         let unfinished = root.join("data.new");
         remove_if_there(&unfinished)?;
         tracing::info!(version = %self.binaries.version, "creating the embedded database");
         let mut command = self.command(&self.binaries.program("initdb"));
         command.arg("-D").arg(&unfinished);
-        command.args(["-U", "postgres", "-A", "trust", "-E", "UTF8", "--data-checksums"]);
-        command.arg("--no-instructions");
+        command.args(["-U", SUPERUSER, "-E", "UTF8", "--data-checksums", "--no-instructions"]);
+        // Our own rules replace these; at no time may there be some that admit without a password.
+        command.args(["--auth-local=scram-sha-256", "--auth-host=reject"]);
         // macOS has no C.UTF-8; C with its UTF-8 character types sorts the same.
         command.args(if cfg!(target_os = "macos") {
             &["--locale=C", "--lc-ctype=UTF-8"][..]
@@ -175,6 +194,7 @@ impl Cluster {
             let complaint = String::from_utf8_lossy(&output.stderr);
             bail!("initdb failed ({}): {}", output.status, complaint.trim());
         }
+        self.set_superuser_password(&unfinished)?;
         fs::rename(&unfinished, &self.data)?;
         File::open(root)?.sync_all()?;
         Ok(())
@@ -218,10 +238,18 @@ fn private_directory(path: &Path, account: Option<&Account>) -> Result<()> {
     Ok(())
 }
 
-/// The address of a domain's database on a server that listens in a directory.
-pub(super) fn socket_url(directory: &Path, domain: Domain) -> String {
+/// The address of a domain's database on a server that listens in a directory. Our passwords need
+/// no escape in a URL.
+pub(super) fn socket_url(
+    directory: &Path,
+    domain: Domain,
+    password: &SecretString,
+) -> SecretString {
     let directory = percent_encode(&directory.display().to_string());
-    format!("postgres://{domain}@localhost:{PORT}/{domain}?host={directory}&sslmode=disable")
+    let password = password.expose_secret();
+    SecretString::from(format!(
+        "postgres://{domain}:{password}@localhost:{PORT}/{domain}?host={directory}&sslmode=disable"
+    ))
 }
 
 /// Where the socket of a cluster is: below the data directory, or, where that path is too long for

@@ -1,18 +1,22 @@
 //! The embedded Postgres: a private cluster under the data directory, reached by a unix socket
-//! alone, with a database and a role per domain.
+//! alone, with a database and a role per domain, and a password per role.
 //!
 //! The cluster belongs to this process. It is stopped with it, restarted if it dies, and found and
 //! stopped by the next start if both were killed. Nothing here trades durability for speed:
 //! `fsync`, `synchronous_commit`, `full_page_writes` and data checksums are on, and a cluster where
 //! they are not is refused.
 
+mod access;
 mod account;
 mod binaries;
 mod cluster;
 mod lock;
 mod log;
 mod orphan;
+mod passwords;
+pub(crate) mod private_file;
 mod provision;
+mod scram;
 mod server;
 #[cfg(test)]
 mod tests;
@@ -24,13 +28,14 @@ use std::{
 };
 
 use anyhow::{Context as _, Result, bail};
+use secrecy::SecretString;
 use tokio::{sync::Mutex, task::spawn_blocking};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use self::account::is_root;
 pub(crate) use self::binaries::Binaries;
 pub(crate) use self::lock::DataDir;
-use self::{cluster::Cluster, server::Server};
+use self::{cluster::Cluster, passwords::Passwords, provision::Readiness, server::Server};
 use crate::config::{Domain, PostgresPrograms};
 
 /// How often Postgres may die within [`RESTART_WINDOW`] before we give up on it.
@@ -63,8 +68,8 @@ impl Embedded {
         Ok(Self { cluster, server: Mutex::new(server), stopping: CancellationToken::new() })
     }
 
-    /// The address of a domain's database, for its own role.
-    pub(crate) fn database_url(&self, domain: Domain) -> String {
+    /// The address of a domain's database, for its own role and with its password.
+    pub(crate) fn database_url(&self, domain: Domain) -> SecretString {
         self.cluster.database_url(domain)
     }
 
@@ -123,23 +128,26 @@ pub(crate) fn cluster_major(data_dir: &Path) -> Result<Option<u32>> {
 ///
 /// # Errors
 /// The files cannot be read.
-pub(crate) fn running_database_url(data_dir: &Path, domain: Domain) -> Result<String> {
+pub(crate) fn running_database_url(data_dir: &Path, domain: Domain) -> Result<SecretString> {
     // As the one who runs it sees it: the place of a short socket is derived from this very path.
     let data_dir = data_dir.canonicalize()?;
-    Ok(cluster::socket_url(&cluster::socket_directory(&data_dir)?, domain))
+    let passwords = Passwords::load(&data_dir)?;
+    let directory = cluster::socket_directory(&data_dir)?;
+    Ok(cluster::socket_url(&directory, domain, passwords.of(domain)))
 }
 
 /// Brings up a server on a prepared cluster, with everything that a killed one left cleared away.
 async fn launch(cluster: &Arc<Cluster>) -> Result<Server> {
     let started = Instant::now();
+    let mut password_is_set = false;
     loop {
         let preparing = Arc::clone(cluster);
         spawn_blocking(move || preparing.clear_leftovers()).await??;
         let server = Server::spawn(cluster)?;
         match provision::wait_until_ready(cluster, &server).await {
-            Ok(mut connection) => {
+            Ok(Readiness::Connected(mut connection)) => {
                 provision::check_durability(&mut connection).await?;
-                provision::databases_and_roles(&mut connection)
+                provision::databases_and_roles(&mut connection, &cluster.passwords)
                     .await
                     .context("the embedded databases could not be created")?;
                 tracing::info!(
@@ -148,6 +156,17 @@ async fn launch(cluster: &Arc<Cluster>) -> Result<Server> {
                     "the embedded Postgres is ready"
                 );
                 return Ok(server);
+            }
+            // The passwords were lost and made anew, or an earlier version made this cluster.
+            Ok(Readiness::PasswordRefused) if !password_is_set => {
+                tracing::info!("the embedded Postgres gets a new password for its superuser");
+                server.stop().await;
+                let stopped = Arc::clone(cluster);
+                spawn_blocking(move || stopped.set_superuser_password(&stopped.data)).await??;
+                password_is_set = true;
+            }
+            Ok(Readiness::PasswordRefused) => {
+                bail!("the embedded Postgres refuses the password that its superuser just got")
             }
             // Postgres refuses to start while a backend of a killed postmaster lives: it notices
             // and leaves, but may finish its statement first.

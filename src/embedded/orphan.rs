@@ -43,12 +43,13 @@ pub(super) fn stop(data: &Path) -> Result<()> {
     bail!("a former Postgres (process {pid_number}) of this data directory does not stop")
 }
 
-/// The process id in a pid file; none if there is no file, or no process id in it.
+/// The process id in a pid file; none if there is no file, or no process id in it. A server of one
+/// session writes its own with a minus.
 fn pid_in(pid_file: &Path) -> Result<Option<Pid>> {
     match fs::read_to_string(pid_file) {
         Ok(text) => {
-            let number = text.lines().next().and_then(|line| line.trim().parse().ok());
-            Ok(number.and_then(Pid::from_raw))
+            let number = text.lines().next().and_then(|line| line.trim().parse::<i32>().ok());
+            Ok(number.and_then(i32::checked_abs).and_then(Pid::from_raw))
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(error).with_context(|| format!("{} cannot be read", pid_file.display())),

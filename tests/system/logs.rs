@@ -71,6 +71,10 @@ in_every_shape! {
             let line = output.lines().find(|line| line.contains(*secret));
             assert!(line.is_none(), "{secret} in {line:?}");
         }
+        let running = std::fs::read_to_string(app.data_dir().join("running.json")).unwrap();
+        for (role, password) in app.database_passwords() {
+            assert!(!output.contains(&password) && !running.contains(&password), "{role}'s");
+        }
         let metrics = crate::harness::Client::new(app.admin_url()).get("/metrics").await.text;
         assert!(SECRETS.iter().all(|secret| !metrics.contains(secret)));
     }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use sqlx::{Connection, PgConnection};
 
-use crate::harness::{App, Person, in_every_shape};
+use crate::harness::{App, Person, Shape, in_every_shape};
 
 async fn everything_derived(person: &Person, version: i64) -> Value {
     person.prediction_at(version).await;
@@ -29,13 +29,18 @@ async fn execute(database_url: &str, statement: String) {
     sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();
 }
 
+/// An embedded database is made anew at the next start; any other by whoever runs the server.
 async fn drop_database(app: &App, database: &str) {
     let statement = format!("DROP DATABASE {database} WITH (FORCE)");
     execute(&app.database_url("postgres"), statement).await;
+    if app.shape == Shape::Split {
+        let statement = format!("CREATE DATABASE {database} OWNER {database}");
+        execute(&app.database_url("postgres"), statement).await;
+    }
 }
 
-/// Runs in both shapes, but needs the app mutably.
-async fn dropped_and_rebuilt(shape: crate::harness::Shape) {
+/// Runs in every shape, but needs the app mutably.
+async fn dropped_and_rebuilt(shape: Shape) {
     let mut app = App::start(shape).await;
     let mut people = Vec::new();
     for (index, starts) in [
@@ -83,12 +88,17 @@ fn without_times_of_creation(derived: &Value) -> Value {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory() {
-    dropped_and_rebuilt(crate::harness::Shape::Memory).await;
+    dropped_and_rebuilt(Shape::Memory).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jetstream() {
-    dropped_and_rebuilt(crate::harness::Shape::JetStream).await;
+    dropped_and_rebuilt(Shape::JetStream).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn split() {
+    dropped_and_rebuilt(Shape::Split).await;
 }
 
 in_every_shape! {

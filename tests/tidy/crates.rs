@@ -18,6 +18,8 @@ const GRAPH: &[(&str, &[&str])] = &[
     ("lunation-analytics", &["contracts", "nats", "actor-runtime", "prediction"]),
     ("lunation-notifications", &["contracts", "nats", "actor-runtime"]),
     ("lunation-api", &["contracts"]),
+    // Talks to the product from outside, and knows nothing of it.
+    ("lunation-xtask", &[]),
     (
         "lunation",
         &[

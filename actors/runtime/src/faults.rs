@@ -6,6 +6,9 @@
 //! `LUNATION_FAULTS` holds a comma-separated list of `name=action[@n[-m]]`: the action happens on
 //! the n-th hit (from the n-th to the m-th; on every hit without `@`). Actions are `crash` (SIGKILL
 //! to oneself: nothing is flushed, no destructor runs), `panic` and `error`.
+//!
+//! A guard is asked for by [`is_off`]: `name=off` takes it out. So a test shows that what a guard
+//! prevents does happen without it, and that the test would see it.
 
 /// What an armed point that is asked to fail returns.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +26,12 @@ mod points {
     pub fn check(_name: &'static str) -> Result<(), super::Injected> {
         Ok(())
     }
+
+    /// No guard can be taken out in this build.
+    #[inline]
+    pub fn is_off(_name: &'static str) -> bool {
+        false
+    }
 }
 
 #[cfg(feature = "fault-injection")]
@@ -30,14 +39,15 @@ mod points {
     use std::{
         collections::HashMap,
         process::{self, Command},
-        sync::{Mutex, OnceLock, PoisonError},
+        sync::{Mutex, MutexGuard, OnceLock, PoisonError},
     };
 
-    #[derive(Clone, Copy)]
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
     enum Action {
         Crash,
         Panic,
         Error,
+        Off,
     }
 
     struct Armed {
@@ -63,7 +73,7 @@ mod points {
     /// When it is armed to.
     pub fn check(name: &'static str) -> Result<(), super::Injected> {
         match hit(name) {
-            None => Ok(()),
+            None | Some(Action::Off) => Ok(()),
             Some(Action::Error) => Err(super::Injected),
             #[expect(clippy::panic, reason = "panicking on demand is what this point is for")]
             Some(Action::Panic) => panic!("injected at {name}"),
@@ -71,10 +81,36 @@ mod points {
         }
     }
 
-    fn hit(name: &str) -> Option<Action> {
+    /// Whether this guard is taken out.
+    pub fn is_off(name: &'static str) -> bool {
+        armed().get(name).is_some_and(|point| point.action == Action::Off)
+    }
+
+    /// A guard that is taken out of the whole process as long as this lives.
+    #[must_use = "the guard is back when this is dropped"]
+    pub struct TakenOut(&'static str);
+
+    /// Takes a guard out, for a test that has its process for itself.
+    pub fn take_out(name: &'static str) -> TakenOut {
+        let off = Armed { action: Action::Off, from: 1, to: u64::MAX, hits: 0 };
+        armed().insert(name.to_owned(), off);
+        TakenOut(name)
+    }
+
+    impl Drop for TakenOut {
+        fn drop(&mut self) {
+            armed().remove(self.0);
+        }
+    }
+
+    fn armed() -> MutexGuard<'static, HashMap<String, Armed>> {
         static ARMED: OnceLock<Mutex<HashMap<String, Armed>>> = OnceLock::new();
         let armed = ARMED.get_or_init(|| Mutex::new(from_environment()));
-        let mut armed = armed.lock().unwrap_or_else(PoisonError::into_inner);
+        armed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hit(name: &str) -> Option<Action> {
+        let mut armed = armed();
         let point = armed.get_mut(name)?;
         point.hits += 1;
         (point.from..=point.to).contains(&point.hits).then_some(point.action)
@@ -93,6 +129,7 @@ mod points {
             "crash" => Action::Crash,
             "panic" => Action::Panic,
             "error" => Action::Error,
+            "off" => Action::Off,
             _ => return None,
         };
         let (from, to) = match hits {
@@ -112,4 +149,6 @@ mod points {
     }
 }
 
-pub use points::{check, point};
+#[cfg(feature = "fault-injection")]
+pub use points::{TakenOut, take_out};
+pub use points::{check, is_off, point};

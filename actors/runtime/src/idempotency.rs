@@ -12,11 +12,13 @@ use tokio::time;
 
 use crate::{
     background::{self, LoopResult},
-    database,
+    database, faults,
     group_commit::WriteError,
     supervisor::Child,
 };
 
+/// The name under which a test takes all of this out.
+const GUARD: &str = "idempotency.first_answer";
 /// How long a first answer is kept at least.
 const KEEP_HOURS: i32 = 24;
 /// How often old answers are dropped.
@@ -57,6 +59,9 @@ impl Fingerprint {
         connection: &mut PgConnection,
         user_id: UserId,
     ) -> Result<Option<T>, WriteError> {
+        if faults::is_off(GUARD) {
+            return Ok(None);
+        }
         let row = sqlx::query!(
             "SELECT request_hash, answer FROM idempotency WHERE user_id = $1 AND key_hash = $2",
             user_id.get(),
@@ -89,6 +94,9 @@ impl Fingerprint {
         user_id: UserId,
         answer: &T,
     ) -> Result<(), WriteError> {
+        if faults::is_off(GUARD) {
+            return Ok(());
+        }
         let answer =
             serde_json::to_value(answer).map_err(|_| WriteError::Refused(Refusal::internal()))?;
         let kept = sqlx::query!(

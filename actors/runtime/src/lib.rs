@@ -5,6 +5,7 @@
 pub mod admission;
 pub mod anti_entropy;
 pub mod background;
+pub mod breaker;
 pub mod clock;
 pub mod consume;
 pub mod database;

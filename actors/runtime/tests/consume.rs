@@ -21,7 +21,7 @@ use lunation_actor_runtime::{
     consume::{self, Consumer},
     supervisor::{Message, Plan, Supervisor},
 };
-use nats::{Bus, Durable, JetStreamOptions, PublishError};
+use nats::{Bus, Connection, Durable, NatsOptions, PublishError};
 use ractor::{Actor, ActorRef};
 use tokio::time::{self, Instant};
 
@@ -178,8 +178,8 @@ async fn relay(bus: &Bus, user: UserId) -> Vec<Duration> {
 async fn events_of_a_newer_schema_leave_room_for_those_of_this_one() {
     let server = NatsServer::start();
     let options =
-        JetStreamOptions { url: server.url().await, client_name: "test".to_owned(), replicas: 1 };
-    let bus = Bus::jetstream(options).await.unwrap();
+        NatsOptions { url: server.url().await, client_name: "test".to_owned(), inbox_prefix: None };
+    let bus = Bus::jetstream(Connection::connect(options).await.unwrap(), 1);
     bus.provision().await.unwrap();
     // More than the 256 that one durable may have unsettled.
     let newer: Vec<_> = (1..=300).map(|user| event(UserId::new(user), SCHEMA + 1)).collect();

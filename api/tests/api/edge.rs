@@ -148,6 +148,8 @@ async fn id_trace_deadline_and_person_reach_the_group() {
     let calls = api.cycles.calls.lock().unwrap();
     assert!(calls.iter().all(|call| call.request_id.as_str() == "mine"));
     assert!(calls.iter().all(|call| call.principal == Some(UserId::new(7))));
+    let forwarded = |call: &Call| call.token.as_ref().is_some_and(|it| it.expose() == token);
+    assert!(calls.iter().all(forwarded));
     assert_eq!(calls[0].trace.as_str(), trace);
     assert_ne!(calls[1].trace.as_str(), "00-0-0-00");
     let patience = calls[1].deadline.saturating_duration_since(std::time::Instant::now());
@@ -169,7 +171,7 @@ async fn a_process_serves_what_is_mounted() {
         ("/api/users/health", 503),
         ("/.well-known/jwks.json", 200),
         ("/openapi.json", 200),
-        ("/health", 404),
+        ("/health", 503),
         ("/api/cycles/cycles", 404),
         ("/api/cycles/health", 404),
         ("/api/analytics/insights", 404),
@@ -177,6 +179,16 @@ async fn a_process_serves_what_is_mounted() {
     ] {
         assert_eq!(read(api.client.get(path).send().await).await.0, status, "{path}");
     }
+    let (_, health) = read(api.client.get("/health").send().await).await;
+    let expected = json!({
+        "status": "unhealthy", "service": "user-service", "checks": {"group": "unavailable"},
+    });
+    assert_eq!(health, expected, "the process of one group says how that group is");
+    let mounted = Mounted { analytics: true, ..mounted };
+    let api = Api::with(ApiOptions { mounted, ..ApiOptions::default() });
+    let (_, health) = read(api.client.get("/health").send().await).await;
+    let groups = json!({"users": "unavailable", "analytics": "unavailable"});
+    assert_eq!(health, json!({"status": "unhealthy", "groups": groups}));
 }
 
 #[tokio::test]

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use api::{ApiOptions, Groups};
+use api::{ApiOptions, Groups, Verifier};
 use contracts::{
     Call, Handle, Refusal,
     analytics::AnalyticsMailbox,
@@ -64,7 +64,9 @@ impl Api {
             analytics: Handle::new(analytics),
             notifications: Handle::new(Arc::new(Away::default())),
         };
-        Self { client: TestClient::new(api::app(groups, options)), signer, users, cycles }
+        let verifier = Arc::new(Verifier::new(groups.users.clone()));
+        let client = TestClient::new(api::app(&groups, verifier, options));
+        Self { client, signer, users, cycles }
     }
 
     /// Sends a request with a good token and returns its status and body.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use api::{ApiOptions, Groups};
+use api::{ApiOptions, Groups, Verifier};
 use contracts::Handle;
 use poem::{
     Server,
@@ -23,7 +23,8 @@ async fn exchange<const N: usize>(requests: [String; N]) -> [String; N] {
         analytics: Handle::new(Arc::new(Away::default())),
         notifications: Handle::new(Arc::new(Away::default())),
     };
-    let app = api::app(groups, ApiOptions::default());
+    let verifier = Arc::new(Verifier::new(groups.users.clone()));
+    let app = api::app(&groups, verifier, ApiOptions::default());
     let acceptor = TcpListener::bind("127.0.0.1:0").into_acceptor().await.expect("a free port");
     let address = *acceptor.local_addr()[0].as_socket_addr().expect("an address");
     let client = async {

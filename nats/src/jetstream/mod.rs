@@ -1,17 +1,19 @@
 //! The bus on NATS `JetStream`, restricted to what nats-server 2.9 knows.
 
-mod connect;
-mod dead_letters;
+pub mod operator;
 mod provision;
 mod publish;
 mod receipt;
 mod subscribe;
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use async_nats::{
     Client, RequestErrorKind,
-    connection::State,
     jetstream::{self, Context, ErrorCode, response::Response, stream::Info},
 };
 use bytes::Bytes;
@@ -24,14 +26,12 @@ pub(crate) use receipt::Receipt;
 pub(crate) use subscribe::Puller;
 
 use crate::{
-    BusError, DeadLetter, Durable, JetStreamOptions, PublishError, Published, Subscription,
-    delivery::Source, streams,
+    Asserted, BusError, Connection, DeadLetter, Durable, PublishError, Published, Subscription,
+    connection::{ANSWER_TIMEOUT, NO_CONNECTION},
+    delivery::Source,
+    streams,
 };
 
-/// The reason that is given when there is no connection, or when it was lost.
-const NO_CONNECTION: &str = "there is no connection";
-/// How long an answer of the broker is waited for.
-const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long the answer to a health check is waited for.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -39,7 +39,16 @@ const HEALTH_TIMEOUT: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(crate) struct JetStreamBus {
     link: Arc<Link>,
+    used: Arc<Mutex<Used>>,
     open: Arc<Open>,
+}
+
+/// What this process has used of the broker. Its health is about that and nothing else: its
+/// credential may look at nothing else.
+#[derive(Clone, Default)]
+struct Used {
+    topics: HashSet<Topic>,
+    durables: HashSet<Durable>,
 }
 
 /// Closes the subscriptions when it is dropped.
@@ -50,63 +59,102 @@ struct Open {
 
 /// The connection, and what every part of this module needs with it.
 struct Link {
+    connection: Connection,
     client: Client,
     context: Context,
     replicas: usize,
-    /// Counts how often the connection was made or lost: what was asked over one connection is
-    /// not answered over the next.
-    changes: watch::Receiver<u64>,
 }
 
 impl JetStreamBus {
-    pub(crate) async fn connect(options: JetStreamOptions) -> Result<Self, BusError> {
-        let link = connect::connect(options).await?;
+    pub(crate) fn new(connection: Connection, replicas: usize) -> Self {
         let closed = CancellationToken::new();
         let open = Open { _guard: closed.clone().drop_guard(), closed };
-        Ok(Self { link: Arc::new(link), open: Arc::new(open) })
+        Self {
+            link: Arc::new(Link::new(connection, replicas)),
+            used: Arc::default(),
+            open: Arc::new(open),
+        }
     }
 
-    pub(crate) async fn provision(&self) -> Result<(), BusError> {
+    pub(crate) async fn provision(&self) -> Result<Vec<Asserted>, BusError> {
         provision::all(&self.link).await
     }
 
     pub(crate) async fn publish(&self, event: &Event) -> Result<Published, PublishError> {
+        self.used().topics.insert(event.topic);
         publish::event(&self.link, event).await
     }
 
-    /// Nothing is asked of the broker yet: whatever is missing there is healed by the first pull.
+    /// Nothing is asked of the broker yet: a durable that is not there is waited for.
     pub(crate) fn subscribe(&self, durable: Durable) -> Subscription {
+        self.used().durables.insert(durable);
         let puller = Puller::new(Arc::clone(&self.link), durable, self.open.closed.clone());
         Subscription(Source::JetStream(Box::new(puller)))
     }
 
     /// A stream that is not there has no sequence yet: 0.
     pub(crate) async fn stream_position(&self, topic: Topic) -> Result<u64, BusError> {
+        self.used().topics.insert(topic);
         let info = self.link.stream_info(streams::name(topic)).await?;
         Ok(info.map_or(0, |info| info.state.last_sequence))
     }
 
     pub(crate) async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
-        dead_letters::newest(&self.link, limit).await
+        let letters = operator::newest(&self.link, None, limit).await?;
+        Ok(letters.into_iter().filter_map(|letter| letter.record).collect())
+    }
+
+    pub(crate) async fn connection_changed(&self) {
+        // It ends only with the connection, which this bus keeps.
+        if self.link.watch().changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
     }
 
     pub(crate) async fn is_healthy(&self) -> bool {
-        let answer = self.link.stream_info(streams::name(Topic::CycleChanged));
-        self.link.is_connected()
-            && matches!(tokio::time::timeout(HEALTH_TIMEOUT, answer).await, Ok(Ok(Some(_info))))
+        let answer = tokio::time::timeout(HEALTH_TIMEOUT, self.is_all_there());
+        self.link.is_connected() && matches!(answer.await, Ok(Ok(true)))
+    }
+
+    /// Whether the streams and durables that were used are there; if none was, that of the facts.
+    async fn is_all_there(&self) -> Result<bool, BusError> {
+        let Used { mut topics, durables } = self.used().clone();
+        if topics.is_empty() && durables.is_empty() {
+            topics.insert(Topic::CycleChanged);
+        }
+        for topic in topics {
+            if self.link.stream_info(streams::name(topic)).await?.is_none() {
+                return Ok(false);
+            }
+        }
+        for durable in durables {
+            if !provision::has_durable(&self.link, durable).await? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn used(&self) -> MutexGuard<'_, Used> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Link {
+    fn new(connection: Connection, replicas: usize) -> Self {
+        let client = connection.client().clone();
+        let mut context = jetstream::new(client.clone());
+        context.set_timeout(ANSWER_TIMEOUT);
+        Self { connection, client, context, replicas }
+    }
+
     fn is_connected(&self) -> bool {
-        self.client.connection_state() == State::Connected
+        self.connection.is_connected()
     }
 
     /// Tells of every change of the connection from now on.
     fn watch(&self) -> watch::Receiver<u64> {
-        let mut changes = self.changes.clone();
-        changes.mark_unchanged();
-        changes
+        self.connection.changes()
     }
 
     /// Waits for an answer as long as the connection lasts over which it is asked for. The library

@@ -9,7 +9,7 @@ use async_nats::jetstream::{
 use serde::{Deserialize, Serialize};
 
 use super::{Link, refused};
-use crate::{BusError, Durable, streams};
+use crate::{Asserted, BusError, Change, Durable, streams};
 
 #[derive(Serialize)]
 struct ConsumerRequest<'a> {
@@ -23,33 +23,49 @@ struct ConsumerInfo {
 }
 
 /// Every stream and every durable.
-pub(super) async fn all(link: &Link) -> Result<(), BusError> {
+pub(super) async fn all(link: &Link) -> Result<Vec<Asserted>, BusError> {
+    let mut asserted = Vec::new();
     for config in streams::all(link.replicas) {
-        stream(link, &config).await?;
+        asserted.push(stream(link, &config).await?);
     }
     for durable in Durable::ALL {
-        consumer(link, durable).await?;
+        asserted.push(consumer(link, durable).await?);
     }
-    Ok(())
+    Ok(asserted)
 }
 
-/// One durable and the stream below it.
-pub(super) async fn durable(link: &Link, durable: Durable) -> Result<(), BusError> {
-    stream(link, &streams::topic(durable.topic(), link.replicas)).await?;
-    consumer(link, durable).await
+/// Whether a durable is there. Anybody who reads from it may ask.
+pub(super) async fn has_durable(link: &Link, durable: Durable) -> Result<bool, BusError> {
+    let (stream, name) = (streams::name(durable.topic()), durable.name());
+    let action = "look up a consumer";
+    let answer: Result<ConsumerInfo, jetstream::Error> =
+        link.look_up(action, format!("CONSUMER.INFO.{stream}.{name}")).await?;
+    match answer {
+        Ok(_info) => Ok(true),
+        Err(error)
+            if [ErrorCode::CONSUMER_NOT_FOUND, ErrorCode::STREAM_NOT_FOUND]
+                .contains(&error.error_code()) =>
+        {
+            Ok(false)
+        }
+        Err(error) => Err(refused(action, &error)),
+    }
 }
 
-async fn stream(link: &Link, wanted: &Config) -> Result<(), BusError> {
+async fn stream(link: &Link, wanted: &Config) -> Result<Asserted, BusError> {
     let name = &wanted.name;
+    let object = format!("stream {name}");
     let members = streams::stream_members(wanted);
-    let found = match link.stream_info(name).await? {
-        Some(info) if streams::stream_members(&info.config) == members => return Ok(()),
+    let (found, change) = match link.stream_info(name).await? {
+        Some(info) if streams::stream_members(&info.config) == members => {
+            return Ok(Asserted { object, change: Change::None });
+        }
         Some(_different) => {
             tracing::warn!(stream = %name, "the stream's settings differ; correcting them");
             let action = "update a stream";
             let answer: Result<Info, jetstream::Error> =
                 link.command(action, format!("STREAM.UPDATE.{name}"), wanted).await?;
-            answer.map_err(|error| refused(action, &error))?
+            (answer.map_err(|error| refused(action, &error))?, Change::Corrected)
         }
         None => {
             let action = "create a stream";
@@ -57,36 +73,43 @@ async fn stream(link: &Link, wanted: &Config) -> Result<(), BusError> {
                 link.command(action, format!("STREAM.CREATE.{name}"), wanted).await?;
             let info = answer.map_err(|error| refused(action, &error))?;
             tracing::info!(stream = %name, "created the stream");
-            info
+            (info, Change::Created)
         }
     };
-    compare(&format!("stream {name}"), members, streams::stream_members(&found.config))
+    compare(&object, members, streams::stream_members(&found.config))?;
+    Ok(Asserted { object, change })
 }
 
-async fn consumer(link: &Link, durable: Durable) -> Result<(), BusError> {
+async fn consumer(link: &Link, durable: Durable) -> Result<Asserted, BusError> {
     let name = durable.name();
+    let object = format!("consumer {name}");
     let stream = streams::name(durable.topic());
     let wanted = streams::consumer(durable);
     let members = streams::consumer_members(&wanted);
     let action = "look up a consumer";
     let answer: Result<ConsumerInfo, jetstream::Error> =
         link.look_up(action, format!("CONSUMER.INFO.{stream}.{name}")).await?;
-    match answer {
-        Ok(info) if streams::consumer_members(&info.config) == members => return Ok(()),
+    let change = match answer {
+        Ok(info) if streams::consumer_members(&info.config) == members => {
+            return Ok(Asserted { object, change: Change::None });
+        }
         Ok(_different) => {
             tracing::warn!(consumer = name, "the consumer's settings differ; correcting them");
+            Change::Corrected
         }
         Err(error) if error.error_code() == ErrorCode::CONSUMER_NOT_FOUND => {
             tracing::info!(consumer = name, "creating the consumer");
+            Change::Created
         }
         Err(error) => return Err(refused(action, &error)),
-    }
+    };
     let action = "create a consumer";
     let request = ConsumerRequest { stream_name: stream, config: &wanted };
     let answer: Result<ConsumerInfo, jetstream::Error> =
         link.command(action, format!("CONSUMER.DURABLE.CREATE.{stream}.{name}"), &request).await?;
     let found = answer.map_err(|error| refused(action, &error))?;
-    compare(&format!("consumer {name}"), members, streams::consumer_members(&found.config))
+    compare(&object, members, streams::consumer_members(&found.config))?;
+    Ok(Asserted { object, change })
 }
 
 /// The first setting that is not as it was asked for.

@@ -10,7 +10,7 @@ use async_nats::jetstream::{
 };
 
 use super::{ANSWER_TIMEOUT, Link, NO_CONNECTION};
-use crate::{PublishError, Published, wire};
+use crate::{BusError, PublishError, Published, wire};
 use contracts::events::Event;
 
 /// 'Store failed': the limit on bytes, a full disk.
@@ -36,6 +36,14 @@ pub(super) async fn send(
         Ok(Some(answer)) => answer.map_err(|error| translate(&error)),
         Ok(None) => Err(PublishError::Unavailable(NO_CONNECTION)),
         Err(_elapsed) => Err(PublishError::Unavailable("timed out")),
+    }
+}
+
+/// The same failure, of something that is no event of the relay.
+pub(super) fn failure(action: &'static str, error: &PublishError) -> BusError {
+    match error {
+        PublishError::Unavailable(reason) => BusError::Unavailable(reason),
+        other => BusError::Refused { action, reason: other.to_string() },
     }
 }
 

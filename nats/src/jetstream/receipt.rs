@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 
 use super::{Link, NO_CONNECTION, publish};
-use crate::{BusError, DeadLetter, PublishError, delivery::UNSETTLED_RETRY};
+use crate::{BusError, DeadLetter, delivery::UNSETTLED_RETRY};
 
 /// How a delivery tells the broker what became of it. Dropping it unused asks for the event again.
 pub(crate) struct Receipt {
@@ -62,10 +62,8 @@ impl Receipt {
             message = message.message_id(id);
         }
         let subject = format!("dlq.{}.{}", record.group, record.class);
-        publish::send(&self.link, subject, message).await.map_err(|error| match error {
-            PublishError::Unavailable(reason) => BusError::Unavailable(reason),
-            other => BusError::Refused { action, reason: other.to_string() },
-        })?;
+        let kept = publish::send(&self.link, subject, message).await;
+        kept.map_err(|error| publish::failure(action, &error))?;
         self.settle(AckKind::Term).await
     }
 

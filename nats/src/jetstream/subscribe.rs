@@ -1,5 +1,5 @@
 //! Pulling. The library's own stream of messages fetches ahead in a task of its own; here nothing
-//! is asked for that nobody waits for, and every way in which a pull can die is healed.
+//! is asked for that nobody waits for, and after every way in which a pull can die, the next one is tried.
 
 use std::{sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Link, NO_CONNECTION, Receipt, provision};
+use super::{Link, NO_CONNECTION, Receipt};
 use crate::{
     Durable,
     delivery::{Delivery, Settler},
@@ -79,9 +79,9 @@ impl Puller {
         }
     }
 
-    /// Heals what has failed, asks for events if that is due, and takes one message.
+    /// Rests after a failure, asks for events if that is due, and takes one message.
     async fn step(&mut self) -> Result<Option<Delivery>, &'static str> {
-        self.heal().await;
+        self.rest().await;
         let inbox = match &mut self.inbox {
             Some(inbox) => inbox,
             empty @ None => empty.insert(Inbox::open(&self.link).await?),
@@ -107,17 +107,13 @@ impl Puller {
         Ok(content.and_then(|message| self.delivery(message)))
     }
 
-    /// After a failure: waits its pause, and makes sure that stream and consumer are there. That
-    /// this may fail (the broker is still away, or only the provisioner may create them) is no
-    /// reason not to try the pull.
-    async fn heal(&mut self) {
+    /// After a failure: waits its pause, or for another connection. A stream or a durable that is
+    /// missing is not made here: that is the provisioner's, and nobody else may.
+    async fn rest(&mut self) {
         let (Some(trouble), None) = (&self.trouble, &self.inbox) else { return };
         tokio::select! {
             () = sleep_until(trouble.not_before) => {}
             Ok(()) = self.changes.changed() => {}
-        }
-        if let Err(error) = provision::durable(&self.link, self.durable).await {
-            tracing::debug!(%error, durable = self.durable.name(), "the durable is not restored");
         }
     }
 
@@ -210,7 +206,9 @@ impl Inbox {
                 }
                 self.outstanding = 0;
             }
-            StatusCode::NO_RESPONDERS => return Err("the consumer is not there"),
+            StatusCode::NO_RESPONDERS => {
+                return Err("the durable is not there yet; the provisioner makes it");
+            }
             _unknown => return Err("the server refused the pull"),
         }
         Ok(None)

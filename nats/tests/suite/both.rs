@@ -97,6 +97,9 @@ pub(crate) async fn a_poisonous_event_leaves_a_dead_letter(stage: Stage) {
     assert_eq!(letter.group, "analytics");
     assert_eq!(letter.event_id, Some(event.wake_up.event_id));
     assert_eq!(letter.user_id, Some(event.wake_up.user_id));
+    assert_eq!(letter.version, Some(event.wake_up.version));
+    assert_eq!(letter.verb, Some(event.wake_up.verb));
+    assert_eq!(letter.request_id.as_ref(), Some(&event.request_id));
     assert_eq!(letter.class, "panicked");
     assert_eq!(letter.deliveries, 2);
     assert_eq!(letter.build, env!("CARGO_PKG_VERSION"));

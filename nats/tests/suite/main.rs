@@ -4,11 +4,17 @@
 extern crate lunation_nats as nats;
 
 #[cfg(test)]
+mod accounts;
+#[cfg(test)]
 mod both;
+#[cfg(test)]
+mod operator;
 #[cfg(test)]
 mod outages;
 #[cfg(test)]
 mod protocol;
+#[cfg(test)]
+mod rpc;
 #[cfg(test)]
 mod support;
 

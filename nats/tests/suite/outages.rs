@@ -122,7 +122,7 @@ async fn a_wiped_store_is_provisioned_anew_and_shows_a_lower_position() {
 }
 
 #[tokio::test]
-async fn a_wiped_store_heals_by_the_subscription_alone() {
+async fn a_reader_that_waits_notices_that_a_wiped_store_is_provisioned() {
     let (bus, mut server, mut inbox) = begin().await;
     server.kill();
     server.wipe();
@@ -130,7 +130,8 @@ async fn a_wiped_store_heals_by_the_subscription_alone() {
     let waiting = next(&mut inbox);
     let event = event(Topic::CycleChanged, 6, 1);
     let publish = relay(&bus, &event);
-    let (delivery, (_published, refusals)) = futures::join!(waiting, publish);
+    let (delivery, (_published, refusals), ()) =
+        futures::join!(waiting, publish, provisioned(&bus));
     delivery.ack().await.unwrap();
     let known = |error: &PublishError| {
         matches!(error, PublishError::Unavailable(_) | PublishError::NoStream)
@@ -151,7 +152,7 @@ async fn a_missing_stream_is_named() {
 }
 
 #[tokio::test]
-async fn a_deleted_consumer_is_made_again() {
+async fn a_reader_that_waits_notices_that_a_deleted_consumer_is_made_again() {
     let (bus, server, mut inbox) = begin().await;
     let context = jetstream::new(server.client().await);
     let waiting = next(&mut inbox);
@@ -165,6 +166,7 @@ async fn a_deleted_consumer_is_made_again() {
             }
         }
         context.delete_consumer_from_stream("analytics", "CYCLES").await.unwrap();
+        provisioned(&bus).await;
     };
     // A new consumer begins at the start: what is in the stream comes once more.
     let (delivery, ()) = futures::join!(waiting, delete);

@@ -13,7 +13,9 @@ use contracts::{
     call::{RequestId, TraceContext},
     events::{Event, SCHEMA, Topic, Verb, WakeUp},
 };
-use nats::{Bus, Delivery, Durable, JetStreamOptions, PublishError, Published, Subscription};
+use nats::{
+    Bus, Connection, Delivery, Durable, NatsOptions, PublishError, Published, Subscription,
+};
 use tempfile::TempDir;
 
 /// More than anything here needs: a test that waits so long has failed.
@@ -45,9 +47,16 @@ impl Stage {
 }
 
 pub(crate) async fn connect(url: &str) -> Bus {
-    let options =
-        JetStreamOptions { url: url.to_owned(), client_name: "test".to_owned(), replicas: 1 };
-    Bus::jetstream(options).await.expect("the server is there")
+    Bus::jetstream(connection(url).await, 1)
+}
+
+pub(crate) async fn connection(url: &str) -> Connection {
+    let options = options(url.to_owned());
+    Connection::connect(options).await.expect("the server is there")
+}
+
+pub(crate) fn options(url: String) -> NatsOptions {
+    NatsOptions { url, client_name: "test".to_owned(), inbox_prefix: None }
 }
 
 /// A nats-server of this test alone: free port, own store, killed on drop.
@@ -149,7 +158,7 @@ fn spawn(directory: &Path, port: Option<u16>, arguments: &[String]) -> Child {
 }
 
 /// Waits for the file in which the server says which port it took.
-fn port_of(directory: &Path, process: u32) -> u16 {
+pub(crate) fn port_of(directory: &Path, process: u32) -> u16 {
     let path = directory.join(format!("nats-server_{process}.ports"));
     let started = std::time::Instant::now();
     loop {

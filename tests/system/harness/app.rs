@@ -1,23 +1,47 @@
 //! The system under test, in one of its shapes.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+};
 
+use futures::future::join_all;
 use tempfile::TempDir;
 
 use super::{
     NatsServer,
     client::{Client, Person},
+    postgres::{self, Postgres},
     process::{Process, Start},
     template,
 };
 
-/// How the system runs. Split processes join this list when they exist; test bodies do not change.
+/// How the system runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Shape {
     /// One process, the bus in memory.
     Memory,
     /// One process, JetStream on a private nats-server.
     JetStream,
+    /// A process per group, with JetStream and Postgres between them.
+    Split,
+}
+
+/// The name of the one process that hosts everything.
+const ALL: &str = "all";
+/// The name of the gateway's process.
+const GATEWAY: &str = "api";
+/// The groups with a database.
+pub(crate) const DOMAINS: [&str; 4] = ["users", "cycles", "analytics", "notifications"];
+
+impl Shape {
+    /// The processes, the one that clients talk to first.
+    fn processes(self) -> &'static [&'static str] {
+        match self {
+            Self::Memory | Self::JetStream => &[ALL],
+            Self::Split => &[GATEWAY, "users", "cycles", "analytics", "notifications"],
+        }
+    }
 }
 
 /// What a test may want otherwise than by default.
@@ -33,8 +57,9 @@ pub(crate) struct Options {
 
 /// A running system.
 pub(crate) struct App {
-    // Dropped in this order: the process before what it stands on.
-    process: Option<Process>,
+    // Dropped in this order: the processes before what they stand on.
+    processes: BTreeMap<&'static str, Process>,
+    postgres: Option<Postgres>,
     pub(crate) nats: Option<NatsServer>,
     directory: TempDir,
     start: Start,
@@ -56,52 +81,79 @@ impl App {
         if let Some(faults) = options.faults {
             first.environment.insert("LUNATION_FAULTS".to_owned(), faults);
         }
-        app.process = Some(Process::start(&app.data_dir(), &first).await);
+        app.start_all(&first).await;
         app
     }
 
-    /// Everything but the process itself.
+    /// Everything but the processes themselves.
     pub(crate) async fn prepare(shape: Shape, options: Options) -> Self {
         let directory = tempfile::Builder::new().prefix("lunation-").tempdir().unwrap();
         open_for_unprivileged_postgres(directory.path());
-        template::copy_into(&directory.path().join("data"));
-        let nats = match shape {
-            Shape::Memory => None,
-            Shape::JetStream => Some(NatsServer::start().await),
+        let data_dir = directory.path().join("data");
+        template::copy_into(&data_dir);
+        let (nats, postgres) = match shape {
+            Shape::Memory => (None, None),
+            Shape::JetStream => (Some(NatsServer::start().await), None),
+            Shape::Split => {
+                (Some(NatsServer::start().await), Some(Postgres::start(&data_dir).await))
+            }
         };
         let mut start = Start { args: options.args, ..Start::default() };
         start.environment.extend(options.environment);
         if let Some(nats) = &nats {
             start.args.extend(["--nats".to_owned(), nats.url()]);
         }
-        Self { process: None, nats, directory, start, shape, restarts: 0 }
+        let processes = BTreeMap::new();
+        Self { processes, postgres, nats, directory, start, shape, restarts: 0 }
     }
 
-    /// The data directory.
+    /// The data directory: of the one process, or in the split shape that of the users group.
     pub(crate) fn data_dir(&self) -> PathBuf {
         self.directory.path().join("data")
     }
 
-    /// The process that runs.
+    /// The process that clients talk to.
     pub(crate) fn process(&mut self) -> &mut Process {
-        self.process.as_mut().expect("the system runs")
+        self.group(self.shape.processes()[0])
+    }
+
+    /// The process of a group, in the split shape.
+    pub(crate) fn group(&mut self, name: &str) -> &mut Process {
+        self.processes.get_mut(name).expect("the process runs")
+    }
+
+    fn front(&self) -> &Process {
+        self.processes.get(self.shape.processes()[0]).expect("the system runs")
     }
 
     /// The base URL of the API.
     pub(crate) fn url(&self) -> String {
-        let process = self.process.as_ref().expect("the system runs");
-        format!("http://{}", process.running.listen)
+        format!("http://{}", self.front().running.listen)
     }
 
     /// The base URL of health and metrics.
     pub(crate) fn admin_url(&self) -> String {
-        let process = self.process.as_ref().expect("the system runs");
-        format!("http://{}", process.running.admin_listen.expect("there is an admin listener"))
+        admin_url_of(self.front())
+    }
+
+    /// The process ids of the service, without what it stands on.
+    pub(crate) fn pids(&self) -> Vec<u32> {
+        self.processes.values().map(|process| process.running.pid).collect()
     }
 
     /// A client of the API.
     pub(crate) fn client(&self) -> Client {
         Client::new(self.url())
+    }
+
+    /// A client of a group's own port, in the split shape.
+    pub(crate) fn client_of(&self, group: &str) -> Client {
+        Client::new(format!("http://{}", self.processes[group].running.listen))
+    }
+
+    /// The base URL of health and metrics of a group's process, in the split shape.
+    pub(crate) fn admin_url_of(&self, group: &str) -> String {
+        admin_url_of(&self.processes[group])
     }
 
     /// Somebody who never registered, with a token signed by the instance's own key: for loads in
@@ -113,34 +165,118 @@ impl App {
 
     /// Everything that the processes have printed so far.
     pub(crate) fn output(&self) -> String {
-        self.process.as_ref().expect("the system runs").output()
+        self.processes.values().map(Process::output).collect()
     }
 
-    /// SIGKILL to the service. Its Postgres is left to itself, as in life.
+    /// SIGKILL to every process. An embedded Postgres is left to itself, as in life.
     pub(crate) fn kill(&mut self) {
-        self.process().kill();
+        self.processes.values_mut().for_each(Process::kill);
     }
 
-    /// Starts the service again over the same data, without faults.
+    /// Starts everything again over the same data, without faults.
     pub(crate) async fn start_again(&mut self) {
-        self.process = None;
+        self.processes.clear();
         self.restarts += 1;
-        self.process = Some(Process::start(&self.data_dir(), &self.start).await);
+        let start = self.start.clone();
+        self.start_all(&start).await;
     }
 
-    /// A superuser's connection URL to one of the embedded databases.
+    /// SIGKILL to the process of one group, in the split shape.
+    pub(crate) fn kill_group(&mut self, name: &'static str) {
+        self.group(name).kill();
+    }
+
+    /// Starts the process of one group again.
+    pub(crate) async fn start_group_again(&mut self, name: &'static str) {
+        self.processes.remove(name);
+        let process = self.start_one(name, &self.start).await;
+        self.processes.insert(name, process);
+    }
+
+    /// Lets go of the process of a group that has ended.
+    pub(crate) fn forget_group(&mut self, name: &str) {
+        self.processes.remove(name);
+    }
+
+    /// Starts a second process of a group, in the split shape; it is called `name`.
+    pub(crate) async fn start_replica(&mut self, group: &str, name: &'static str) {
+        let process = self.start_in(group, name, &self.start).await;
+        self.processes.insert(name, process);
+    }
+
+    /// The base URLs of all processes of a group, in the split shape.
+    pub(crate) fn urls_of(&self, group: &str) -> Vec<String> {
+        let of_group = self.processes.iter().filter(|(name, _)| group_of(name) == group);
+        of_group.map(|(_, process)| format!("http://{}", process.running.listen)).collect()
+    }
+
+    /// The database server, in the split shape.
+    pub(crate) fn postgres(&mut self) -> &mut Postgres {
+        self.postgres.as_mut().expect("there is a server of its own")
+    }
+
+    async fn start_all(&mut self, start: &Start) {
+        let names = self.shape.processes();
+        let started = join_all(names.iter().map(|name| self.start_one(name, start))).await;
+        self.processes = names.iter().copied().zip(started).collect();
+    }
+
+    async fn start_one(&self, name: &str, start: &Start) -> Process {
+        // The users group has the signing key, which lies where one process had it.
+        let directory = if name == ALL || name == "users" { "data" } else { name };
+        self.start_in(group_of(name), directory, start).await
+    }
+
+    /// Starts a process with its own place to announce itself in.
+    async fn start_in(&self, group: &str, directory: &str, start: &Start) -> Process {
+        let mut start = start.clone();
+        if let Some(postgres) = &self.postgres {
+            start.args.extend(["--groups".to_owned(), group.to_owned()]);
+            if DOMAINS.contains(&group) {
+                let variable = format!("{}_DATABASE_URL", group.to_uppercase());
+                start.environment.insert(variable, postgres.url(group, group));
+            }
+        }
+        let data_dir = self.directory.path().join(directory);
+        std::fs::create_dir_all(&data_dir).unwrap();
+        Process::start(&data_dir, &start).await
+    }
+
+    /// A superuser's connection URL to one of the databases.
     pub(crate) fn database_url(&self, database: &str) -> String {
-        let socket = self.process.as_ref().map(Process::socket_dir).unwrap_or_default();
-        format!("postgres://postgres@localhost/{database}?host={socket}")
+        if let Some(postgres) = &self.postgres {
+            return postgres.url("postgres", database);
+        }
+        let socket = self.processes.get(ALL).map(Process::socket_dir).unwrap_or_default();
+        let passwords = self.database_passwords();
+        let (_, password) = passwords.iter().find(|(role, _)| role == "postgres").unwrap();
+        format!("postgres://postgres:{password}@localhost/{database}?host={socket}")
     }
 
-    /// Stops cleanly and fails the test if the process does not end with 0.
-    pub(crate) async fn finish(mut self) {
-        let process = self.process.as_mut().expect("the system runs");
-        process.signal("TERM");
-        let status = process.ended().await;
-        assert_eq!(status.code(), Some(0), "{}", process.output());
+    /// The roles of the databases with their passwords, from the file of the instance.
+    pub(crate) fn database_passwords(&self) -> Vec<(String, String)> {
+        postgres::passwords(&self.data_dir())
     }
+
+    /// Stops cleanly and fails the test if a process does not end with 0.
+    pub(crate) async fn finish(mut self) {
+        for process in self.processes.values() {
+            process.signal("TERM");
+        }
+        for (name, process) in &mut self.processes {
+            let status = process.ended().await;
+            assert_eq!(status.code(), Some(0), "{name}: {}", process.output());
+        }
+    }
+}
+
+/// What a process hosts, by its name: `analytics-2` is the second one of analytics.
+fn group_of(name: &str) -> &str {
+    name.split('-').next().unwrap_or(name)
+}
+
+fn admin_url_of(process: &Process) -> String {
+    format!("http://{}", process.running.admin_listen.expect("there is an admin listener"))
 }
 
 /// As root, Postgres runs as another user, who has to get into the directory.

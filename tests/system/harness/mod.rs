@@ -9,6 +9,7 @@ pub(crate) mod app;
 pub(crate) mod client;
 pub(crate) mod document;
 pub(crate) mod nats_server;
+pub(crate) mod postgres;
 pub(crate) mod process;
 pub(crate) mod template;
 pub(crate) mod wait;
@@ -37,6 +38,13 @@ macro_rules! in_every_shape {
                 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn jetstream() {
                     let app = App::start(crate::harness::Shape::JetStream).await;
+                    body(&app).await;
+                    app.finish().await;
+                }
+
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn split() {
+                    let app = App::start(crate::harness::Shape::Split).await;
                     body(&app).await;
                     app.finish().await;
                 }

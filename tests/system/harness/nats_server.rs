@@ -52,6 +52,12 @@ impl NatsServer {
         let _absent = fs::remove_dir_all(self.store());
     }
 
+    /// Removes everything that it stored from under the running server.
+    pub(crate) fn delete_under_way(&self) {
+        assert!(self.child.is_some(), "the server does not run");
+        fs::remove_dir_all(self.store()).unwrap();
+    }
+
     /// Copies the store elsewhere, to be put back later.
     pub(crate) fn copy_store(&self, to: &Path) {
         copy(&self.store(), to);

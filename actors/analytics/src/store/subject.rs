@@ -78,6 +78,18 @@ pub(crate) async fn subject_advance_in_txn(
     })
 }
 
+/// Forgets which version is applied, so that any one is newer: for tests that show what the guard
+/// prevents.
+pub(crate) async fn subject_forget_version_in_txn(
+    connection: &mut PgConnection,
+    user_id: UserId,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!("UPDATE subject SET applied_version = 0 WHERE user_id = $1", user_id.get())
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
 /// The statistics of a user and the version that they reflect.
 pub(crate) async fn subject_statistics(
     pool: &PgPool,

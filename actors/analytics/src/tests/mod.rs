@@ -5,6 +5,7 @@
 mod postgres;
 
 mod coalescing;
+mod guards;
 mod memory;
 mod owner;
 mod places;

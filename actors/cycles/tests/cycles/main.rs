@@ -11,6 +11,7 @@ mod postgres;
 mod arithmetic;
 mod concurrency;
 mod cycles;
+mod guards;
 mod harness;
 mod lifecycle;
 mod symptoms;

@@ -1,0 +1,60 @@
+//! The users group.
+
+use contracts::{
+    Patch,
+    users::{
+        CheckUsers, GetProfile, GetSigningKeys, Login, Password, Register, Session, SigningKeys,
+        UpdateProfile, User, UsersMailbox,
+    },
+};
+use serde_json::json;
+
+use super::support::{USER, assert_group, date, exchange, health, time};
+
+#[test]
+fn users() {
+    let user = User {
+        id: USER,
+        email: "ada@example.org".to_owned(),
+        username: "ada".to_owned(),
+        first_name: Some("Ada".to_owned()),
+        last_name: None,
+        date_of_birth: Some(date("1990-12-10")),
+        created_at: time(),
+        is_active: true,
+    };
+    let register = Register {
+        email: "ada@example.org".to_owned(),
+        username: "ada".to_owned(),
+        password: Password::new("correct horse".to_owned()),
+        first_name: Some("Ada".to_owned()),
+        last_name: None,
+        date_of_birth: Some(date("1990-12-10")),
+    };
+    let login = Login {
+        email: "ada@example.org".to_owned(),
+        password: Password::new("correct horse".to_owned()),
+    };
+    let session =
+        Session { access_token: "a.b.c".to_owned(), expires_in_seconds: 900, user: user.clone() };
+    let update = UpdateProfile {
+        user_id: USER,
+        first_name: Patch::Keep,
+        last_name: Patch::Clear,
+        date_of_birth: Patch::Set(date("1990-12-10")),
+    };
+    let keys = SigningKeys {
+        jwks: json!({"keys": []}),
+        issuer: "lunation".to_owned(),
+        audience: "lunation-api".to_owned(),
+    };
+    let exchanges = vec![
+        exchange(GetProfile { user_id: USER }, &user),
+        exchange(update, &user),
+        exchange(register, &user),
+        exchange(login, &session),
+        exchange(GetSigningKeys {}, &keys),
+        exchange(CheckUsers {}, &health()),
+    ];
+    assert_group::<UsersMailbox>(include_str!("users.json"), exchanges);
+}

@@ -1,0 +1,250 @@
+//! The table: what each credential may do, and nothing else.
+//!
+//! Subjects, for a group `g`: people and open requests `rpc.g.v1.<op>`, requests of other services
+//! `svc.g.v1.<op>`, the micro protocol `$SRV.<verb>[.lunation-g[.<id>]]`. Whoever answers may
+//! publish to the inboxes of those who may ask, and to no other; `allow_responses` is not used,
+//! because it would let an asker name any subject as its inbox.
+
+use contracts::events::Topic;
+
+use super::Credential;
+use crate::{Durable, streams};
+
+/// One thing that a credential may do.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Permission {
+    /// What.
+    pub verb: Verb,
+    /// The subject, with the wildcards `*` and `>`.
+    pub subject: String,
+    /// The queue group in which it must be subscribed to, if it must be in one.
+    pub queue: Option<&'static str>,
+}
+
+/// What is done with a subject. `Ask` and `Publish` are the same to the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Verb {
+    /// Publish something that is answered in the own inbox.
+    Ask,
+    /// Publish.
+    Publish,
+    /// Subscribe.
+    Subscribe,
+}
+
+/// A group that answers requests.
+struct Group {
+    name: &'static str,
+    credential: Credential,
+    /// Whether other services ask it for something.
+    has_services_ops: bool,
+    /// What it tells of.
+    topic: Option<Topic>,
+    /// What it hears.
+    durable: Option<Durable>,
+}
+
+const GROUPS: [Group; 4] = [
+    Group {
+        name: "users",
+        credential: Credential::Users,
+        has_services_ops: false,
+        topic: None,
+        durable: None,
+    },
+    Group {
+        name: "cycles",
+        credential: Credential::Cycles,
+        has_services_ops: true,
+        topic: Some(Topic::CycleChanged),
+        durable: None,
+    },
+    Group {
+        name: "analytics",
+        credential: Credential::Analytics,
+        has_services_ops: true,
+        topic: Some(Topic::PredictionChanged),
+        durable: Some(Durable::Analytics),
+    },
+    Group {
+        name: "notifications",
+        credential: Credential::Notifications,
+        has_services_ops: false,
+        topic: None,
+        durable: Some(Durable::Notifications),
+    },
+];
+
+/// Who asks whom. The keys of access tokens are public; each group verifies tokens with them.
+const ASKS: [(Credential, &[&str]); 5] = [
+    (
+        Credential::Gateway,
+        &["rpc.users.v1.*", "rpc.cycles.v1.*", "rpc.analytics.v1.*", "rpc.notifications.v1.*"],
+    ),
+    (Credential::Cycles, &[SIGNING_KEYS]),
+    (Credential::Analytics, &[SIGNING_KEYS, "svc.cycles.v1.*"]),
+    (Credential::Notifications, &[SIGNING_KEYS, "svc.analytics.v1.*"]),
+    (Credential::Operator, &["$SRV.>"]),
+];
+const SIGNING_KEYS: &str = "rpc.users.v1.get_signing_keys";
+
+/// What `all` is together.
+const ALL: [Credential; 6] = [
+    Credential::Gateway,
+    Credential::Users,
+    Credential::Cycles,
+    Credential::Analytics,
+    Credential::Notifications,
+    Credential::Provisioner,
+];
+
+/// Everything that a credential may do, sorted.
+pub fn permissions(credential: Credential) -> Vec<Permission> {
+    let one = [credential];
+    let roles: &[Credential] = if credential == Credential::All { &ALL } else { &one };
+    let mut permissions = vec![Permission::subscribe(format!("{}.>", credential.inbox_prefix()))];
+    for role in roles {
+        permissions.extend(asks(*role).iter().copied().map(Permission::ask));
+        if let Some(group) = GROUPS.iter().find(|group| group.credential == *role) {
+            group.answers(&mut permissions);
+            group.carries_events(&mut permissions);
+        }
+    }
+    if roles.contains(&Credential::Provisioner) {
+        provisions(&mut permissions);
+    }
+    if roles.contains(&Credential::Operator) {
+        looks(&mut permissions);
+    }
+    permissions.sort_unstable();
+    permissions.dedup();
+    permissions
+}
+
+impl Group {
+    /// What it answers, and to whom.
+    fn answers(&self, permissions: &mut Vec<Permission>) {
+        let name = self.name;
+        let service = format!("lunation-{name}");
+        let queue = Some(name);
+        let verb = Verb::Subscribe;
+        permissions.push(Permission { verb, subject: format!("rpc.{name}.v1.*"), queue });
+        if self.has_services_ops {
+            permissions.push(Permission { verb, subject: format!("svc.{name}.v1.*"), queue });
+        }
+        // Verb by verb: the server takes `$SRV.>` for a subject that `$SRV.*` covers.
+        for micro in ["PING", "INFO", "STATS"] {
+            for whom in [String::new(), format!(".{service}"), format!(".{service}.*")] {
+                permissions.push(Permission::subscribe(format!("$SRV.{micro}{whom}")));
+            }
+        }
+        let askers = Credential::EVERY.into_iter().filter(|asker| self.is_asked_by(*asker));
+        permissions
+            .extend(askers.map(|asker| Permission::publish(format!("{}.>", asker.inbox_prefix()))));
+    }
+
+    fn is_asked_by(&self, asker: Credential) -> bool {
+        let mine =
+            [format!("rpc.{}.", self.name), format!("svc.{}.", self.name), "$SRV.".to_owned()];
+        let asks_me = |subject: &&str| mine.iter().any(|start| subject.starts_with(start.as_str()));
+        match asker {
+            Credential::All => ALL.iter().any(|role| asks(*role).iter().any(asks_me)),
+            other => asks(other).iter().any(asks_me),
+        }
+    }
+
+    /// Its events, and the durable that it empties.
+    fn carries_events(&self, permissions: &mut Vec<Permission>) {
+        if let Some(topic) = self.topic {
+            let stream = streams::name(topic);
+            permissions.push(Permission::publish(events(topic)));
+            permissions.push(Permission::ask(format!("$JS.API.STREAM.INFO.{stream}")));
+        }
+        if let Some(durable) = self.durable {
+            let (stream, name) = (streams::name(durable.topic()), durable.name());
+            for question in ["INFO", "MSG.NEXT"] {
+                let subject = format!("$JS.API.CONSUMER.{question}.{stream}.{name}");
+                permissions.push(Permission::ask(subject));
+            }
+            permissions.push(Permission::publish(format!("$JS.ACK.{stream}.{name}.>")));
+            permissions.push(Permission::publish(format!("dlq.{name}.>")));
+        }
+    }
+}
+
+/// Makes and corrects what the design needs, by name. Nobody may delete or purge anything that a
+/// group reads: what is on the broker can always be made again from an empty one.
+fn provisions(permissions: &mut Vec<Permission>) {
+    for stream in streams::all(1) {
+        for action in ["CREATE", "INFO", "UPDATE"] {
+            permissions.push(Permission::ask(format!("$JS.API.STREAM.{action}.{}", stream.name)));
+        }
+    }
+    for durable in Durable::ALL {
+        let (stream, name) = (streams::name(durable.topic()), durable.name());
+        for action in ["INFO", "DURABLE.CREATE"] {
+            let subject = format!("$JS.API.CONSUMER.{action}.{stream}.{name}");
+            permissions.push(Permission::ask(subject));
+        }
+    }
+}
+
+/// Looks at everything but requests, answers and inboxes, which hold what people wrote; lists
+/// dead letters, publishes their events again, and drops the letter.
+fn looks(permissions: &mut Vec<Permission>) {
+    let questions = [
+        "INFO",
+        "STREAM.LIST",
+        "STREAM.NAMES",
+        "STREAM.INFO.*",
+        "STREAM.MSG.GET.*",
+        "CONSUMER.LIST.*",
+        "CONSUMER.NAMES.*",
+        "CONSUMER.INFO.*.*",
+    ];
+    permissions.extend(questions.map(|question| Permission::ask(format!("$JS.API.{question}"))));
+    let letters = streams::DEAD_LETTERS;
+    permissions.push(Permission::ask(format!("$JS.API.STREAM.MSG.DELETE.{letters}")));
+    for topic in [Topic::CycleChanged, Topic::PredictionChanged] {
+        permissions.push(Permission::publish(events(topic)));
+    }
+    let watched = ["cycle.>", "prediction.>", "user.>", "dlq.>", "$JS.EVENT.ADVISORY.>"];
+    permissions.extend(watched.map(Permission::subscribe));
+}
+
+/// One level above the subjects that the stream takes, so that there is a subject that is permitted
+/// and that no stream takes: the one of the probe.
+fn events(topic: Topic) -> String {
+    format!("{}.>", topic.name())
+}
+
+fn asks(credential: Credential) -> &'static [&'static str] {
+    ASKS.iter()
+        .find(|(asker, _subjects)| *asker == credential)
+        .map_or(&[], |(_, subjects)| subjects)
+}
+
+impl Permission {
+    fn ask(subject: impl Into<String>) -> Self {
+        Self { verb: Verb::Ask, subject: subject.into(), queue: None }
+    }
+
+    fn publish(subject: impl Into<String>) -> Self {
+        Self { verb: Verb::Publish, subject: subject.into(), queue: None }
+    }
+
+    fn subscribe(subject: impl Into<String>) -> Self {
+        Self { verb: Verb::Subscribe, subject: subject.into(), queue: None }
+    }
+}
+
+impl Verb {
+    /// The word in errors.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Ask => "ask",
+            Self::Publish => "publish to",
+            Self::Subscribe => "subscribe to",
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! One credential per group, on a server with the rendered configuration.
+
+mod matrix;
+mod probes;
+mod remote;
+mod server;
+mod work;

@@ -1,0 +1,184 @@
+//! The groups: those of this process with their supervised parts, the others by remote handles.
+
+use std::sync::Arc;
+
+use actor_runtime::{
+    admission::AdmissionLimits,
+    clock::Clock,
+    supervisor::{Child, Plan},
+};
+use anyhow::{Context as _, Result};
+use api::Verifier;
+use contracts::{
+    Handle, analytics::AnalyticsMailbox, cycles::CyclesMailbox, limits,
+    notifications::NotificationsMailbox, users::UsersMailbox,
+};
+use sqlx::PgPool;
+use tokio_util::sync::CancellationToken;
+
+use super::{databases::Pools, link::Link};
+use crate::{
+    config::{Config, Domain, Profile},
+    serve::{Launch, SigningKey},
+};
+
+/// The groups of this process, ready to be started, and the ways to all others.
+pub(super) struct Assembly<'a> {
+    launch: &'a Launch,
+    link: &'a Link,
+    /// The supervised part of each hosted domain, in the order in which they depend on each other.
+    pub(super) plans: Vec<Plan>,
+    /// The pools of the hosted domains.
+    pub(super) pools: Vec<PgPool>,
+}
+
+impl<'a> Assembly<'a> {
+    /// Nothing yet.
+    pub(super) fn new(launch: &'a Launch, link: &'a Link) -> Self {
+        Self { launch, link, plans: Vec::new(), pools: Vec::new() }
+    }
+
+    /// Puts the hosted groups together, and gives the handles of all.
+    ///
+    /// # Errors
+    /// A hosted group lacks something that it needs.
+    pub(super) fn groups(&mut self) -> Result<api::Groups> {
+        let users = self.users()?;
+        let cycles = self.cycles()?;
+        let analytics = self.analytics(&cycles)?;
+        let notifications = self.notifications(&analytics)?;
+        Ok(api::Groups { users, cycles, analytics, notifications })
+    }
+
+    /// What answers other processes for the hosted groups.
+    pub(super) fn doors(
+        &self,
+        groups: &api::Groups,
+        verifier: &Arc<Verifier>,
+        draining: &CancellationToken,
+    ) -> Vec<Child> {
+        let api::Groups { users, cycles, analytics, notifications } = groups;
+        let door = |domain| match domain {
+            Domain::Users => self.link.serve(users, verifier, draining),
+            Domain::Cycles => self.link.serve(cycles, verifier, draining),
+            Domain::Analytics => self.link.serve(analytics, verifier, draining),
+            Domain::Notifications => self.link.serve(notifications, verifier, draining),
+        };
+        self.launch.config.groups.domains().filter_map(door).collect()
+    }
+
+    fn users(&mut self) -> Result<Handle<UsersMailbox>> {
+        let Some(pools) = self.pools(Domain::Users)? else {
+            return Ok(self.link.remote(self.config(), Domain::Users));
+        };
+        let (plan, handle) = users::plan(users_dependencies(self.launch, &pools)?);
+        self.plans.push(plan);
+        Ok(handle)
+    }
+
+    fn cycles(&mut self) -> Result<Handle<CyclesMailbox>> {
+        let Some(pools) = self.pools(Domain::Cycles)? else {
+            return Ok(self.link.remote(self.config(), Domain::Cycles));
+        };
+        let (plan, handle) = cycles::plan(cycles::Dependencies {
+            pool: pools.main,
+            relay_pool: pools.relay,
+            bus: self.link.bus.clone(),
+            clock: Clock::System,
+            admission: admission(self.config()),
+        });
+        self.plans.push(plan);
+        Ok(handle)
+    }
+
+    fn analytics(&mut self, cycles: &Handle<CyclesMailbox>) -> Result<Handle<AnalyticsMailbox>> {
+        let Some(pools) = self.pools(Domain::Analytics)? else {
+            return Ok(self.link.remote(self.config(), Domain::Analytics));
+        };
+        let config = self.config();
+        let (plan, handle) = analytics::plan(analytics::Dependencies {
+            pool: pools.main,
+            relay_pool: pools.relay,
+            bus: self.link.bus.clone(),
+            clock: Clock::System,
+            admission: admission(config),
+            cycles: cycles.clone(),
+            idle: config.analytics.idle,
+            live_actors_max: config.analytics.live_actors_max,
+            anti_entropy_every: config.limits.anti_entropy,
+        });
+        self.plans.push(plan);
+        Ok(handle)
+    }
+
+    fn notifications(
+        &mut self,
+        analytics: &Handle<AnalyticsMailbox>,
+    ) -> Result<Handle<NotificationsMailbox>> {
+        let Some(pools) = self.pools(Domain::Notifications)? else {
+            return Ok(self.link.remote(self.config(), Domain::Notifications));
+        };
+        let config = self.config();
+        let (plan, handle) = notifications::plan(notifications::Dependencies {
+            pool: pools.main,
+            bus: self.link.bus.clone(),
+            clock: Clock::System,
+            admission: admission(config),
+            analytics: analytics.clone(),
+            anti_entropy_every: config.limits.anti_entropy,
+        });
+        self.plans.push(plan);
+        Ok(handle)
+    }
+
+    /// The database of a domain, if the domain is in this process.
+    fn pools(&mut self, domain: Domain) -> Result<Option<Pools>> {
+        if !self.config().groups.has_domain(domain) {
+            return Ok(None);
+        }
+        let pools = Pools::open(self.launch, domain)?;
+        self.pools.extend([pools.main.clone(), pools.relay.clone()]);
+        Ok(Some(pools))
+    }
+
+    fn config(&self) -> &'a Config {
+        &self.launch.config
+    }
+}
+
+fn admission(config: &Config) -> AdmissionLimits {
+    AdmissionLimits {
+        in_flight_max: config.limits.in_flight_per_group,
+        in_flight_per_user_max: config.limits.in_flight_per_user,
+    }
+}
+
+fn users_dependencies(launch: &Launch, pools: &Pools) -> Result<users::Dependencies> {
+    let config = &launch.config;
+    let SigningKey { path, generate } = &launch.signing_key;
+    let signing_key = if *generate {
+        users::SigningKey::load_or_create(path)
+    } else {
+        users::SigningKey::load(path)
+    };
+    let argon2 = &config.argon2;
+    Ok(users::Dependencies {
+        pool: pools.main.clone(),
+        clock: Clock::System,
+        admission: admission(config),
+        password_length_min: match config.profile {
+            Profile::Development => limits::PASSWORD_LENGTH_MIN_DEVELOPMENT,
+            Profile::Production => limits::PASSWORD_LENGTH_MIN,
+        },
+        argon2: users::Argon2Parameters::new(
+            argon2.memory_kib,
+            argon2.iterations,
+            argon2.parallelism,
+        )
+        .context("argon2")?,
+        signing_key: signing_key.context("the signing key of access tokens")?,
+        issuer: config.auth.issuer.clone(),
+        audience: config.auth.audience.clone(),
+        access_token_ttl: config.auth.access_token_ttl,
+    })
+}

@@ -1,0 +1,69 @@
+//! `lunation events`: what passes over the broker, without the NATS CLI.
+
+mod line;
+mod status;
+
+use std::{io::Write as _, time::Duration};
+
+use actor_runtime::clock::Clock;
+use anyhow::{Result, bail};
+use nats::operator::{Operator, Past};
+use tokio::time;
+
+use crate::{
+    cli::{EventsCommand, EventsTailArgs},
+    lifecycle,
+    output::Output,
+};
+
+/// How often it is looked whether anybody still reads.
+const READER_CHECK: Duration = Duration::from_secs(1);
+
+/// Does it.
+///
+/// # Errors
+/// The broker does not answer, or the output cannot be written.
+pub(crate) async fn run(
+    operator: &Operator,
+    command: &EventsCommand,
+    out: &mut Output,
+) -> Result<()> {
+    match command {
+        EventsCommand::Tail(arguments) => tail(operator, arguments, out).await,
+        EventsCommand::Status(arguments) => status::show(operator, arguments.json, out).await,
+    }
+}
+
+/// Shows events until a signal comes, or nobody reads any more.
+async fn tail(operator: &Operator, arguments: &EventsTailArgs, out: &mut Output) -> Result<()> {
+    let EventsTailArgs { since, all, subject, json, broker: _ } = arguments;
+    let clock = Clock::System;
+    let past = match since {
+        Some(period) => Past::Since((clock.now() - *period).into()),
+        None if *all => Past::Everything,
+        None => Past::Nothing,
+    };
+    let shutdown = lifecycle::shutdown_on_signal()?;
+    let mut tail = operator.tail(subject.as_deref(), past).await?;
+    let mut reader_check = time::interval(READER_CHECK);
+    loop {
+        let seen = tokio::select! {
+            biased;
+            () = shutdown.cancelled() => return Ok(()),
+            _ = reader_check.tick() => {
+                if out.has_no_reader() {
+                    return Ok(());
+                }
+                continue;
+            }
+            seen = tail.next() => seen?,
+        };
+        let Some(seen) = seen else { bail!("the connection to NATS was closed") };
+        let line = if *json {
+            line::json(&seen, clock.now()).to_string()
+        } else {
+            line::text(&seen, clock.now())
+        };
+        writeln!(out, "{line}")?;
+    }
+}

@@ -1,0 +1,70 @@
+//! What `scripts/make-env` makes.
+
+use std::{collections::BTreeSet, fs, os::unix::fs::PermissionsExt as _};
+
+use jsonwebtoken::EncodingKey;
+
+use crate::tools::{MadeSecrets, lunation, text};
+
+#[test]
+fn the_secrets_are_strong_private_and_all_different() {
+    let made = MadeSecrets::new(&[]);
+    let environment = made.environment();
+    let mut seen = BTreeSet::new();
+    for (name, value) in environment.iter().filter(|(name, _)| name.ends_with("_PASSWORD")) {
+        assert_eq!(value.len(), 41, "{name}");
+        // NATS would read a number; a URL would have to escape anything else.
+        assert!(
+            value.starts_with('p') && value.chars().all(|c| c.is_ascii_alphanumeric()),
+            "{name}"
+        );
+        assert!(seen.insert(value.clone()), "{name} is that of another");
+    }
+    let other = MadeSecrets::new(&[]).environment();
+    assert!(other.values().all(|value| !seen.contains(value)), "they are the same every time");
+    for path in [".env", ".secrets/signing-key.pem", ".secrets"] {
+        let bits = fs::metadata(made.path(path)).unwrap().permissions().mode();
+        assert_eq!(bits & 0o077, 0, "{path}: {bits:o}");
+    }
+}
+
+#[test]
+fn the_signing_key_is_one_that_the_product_takes() {
+    let made = MadeSecrets::new(&[]);
+    let key = made.path(".secrets/signing-key.pem");
+    EncodingKey::from_ed_pem(&fs::read(&key).unwrap()).unwrap();
+    let mut check = lunation();
+    check
+        .args(["config", "check"])
+        .env("LUNATION_PROFILE", "production")
+        .env("LUNATION_DATA_DIR", "/var/lib/lunation")
+        .env("LUNATION_AUTH_SIGNING_KEY_FILE", &key);
+    assert_eq!(crate::tools::run(&mut check), "ok\n");
+}
+
+#[test]
+fn what_exists_is_kept_and_what_is_missing_is_added() {
+    let made = MadeSecrets::new(&[]);
+    let (before, key) =
+        (made.environment(), fs::read(made.path(".secrets/signing-key.pem")).unwrap());
+    made.make(&[]);
+    assert_eq!(made.environment(), before);
+    let text = fs::read_to_string(made.path(".env")).unwrap();
+    let rest: Vec<&str> =
+        text.split_inclusive('\n').filter(|line| !line.starts_with("POSTGRES_")).collect();
+    fs::write(made.path(".env"), rest.concat()).unwrap();
+    made.make(&[]);
+    let after = made.environment();
+    assert_eq!(after.len(), before.len());
+    let differ = before.iter().filter(|(name, value)| after[*name] != **value);
+    assert_eq!(differ.map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["POSTGRES_PASSWORD"]);
+    assert_eq!(fs::read(made.path(".secrets/signing-key.pem")).unwrap(), key);
+}
+
+#[test]
+fn git_keeps_no_secret() {
+    let ignored = text(".gitignore");
+    for path in ["/.env", "/.secrets", "/deploy/kubernetes/base/secrets"] {
+        assert!(ignored.lines().any(|line| line == path), "{path}");
+    }
+}
