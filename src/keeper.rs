@@ -7,6 +7,7 @@
 
 use std::{
     ffi::OsStr,
+    io::{self, BufRead as _, BufReader, Read},
     os::unix::process::CommandExt as _,
     path::Path,
     process::{ChildStderr, Command, Stdio},
@@ -78,7 +79,13 @@ impl Keeper {
         Ok(Self { name: name.to_owned(), pid, exit, last_signal })
     }
 
+    /// The process id, as files name it.
+    pub(crate) fn id(&self) -> u32 {
+        self.pid.as_raw_nonzero().get().unsigned_abs()
+    }
+
     /// The process id.
+    #[cfg(test)]
     pub(crate) fn pid(&self) -> Pid {
         self.pid
     }
@@ -133,6 +140,27 @@ impl Drop for Keeper {
     }
 }
 
+/// Hands on every line that a program writes, with its end, until all who write have ended. A line
+/// longer than the bound comes in parts.
+///
+/// # Errors
+/// It cannot be read any more.
+pub(crate) fn each_line(
+    source: impl Read,
+    length_max: u64,
+    mut hand_on: impl FnMut(&[u8]),
+) -> io::Result<()> {
+    let mut source = BufReader::new(source);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        if source.by_ref().take(length_max).read_until(b'\n', &mut line)? == 0 {
+            return Ok(());
+        }
+        hand_on(&line);
+    }
+}
+
 /// A command that the kernel signals if this process is killed, where `setpriv` of util-linux
 /// knows how (that of busybox does not).
 pub(crate) fn bound(program: impl AsRef<OsStr>, death_signal: &str) -> Command {
@@ -158,12 +186,9 @@ pub(crate) fn death_signal_wrapper() -> Option<&'static Path> {
 
 #[cfg(test)]
 mod tests {
-    use std::{
-        io::Read as _,
-        sync::{
-            Arc,
-            atomic::{AtomicUsize, Ordering},
-        },
+    use std::sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
     };
 
     use super::*;

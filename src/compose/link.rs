@@ -186,7 +186,7 @@ async fn check_credential(
 }
 
 /// The NATS user of a process with these groups.
-fn credential_of(groups: &Groups) -> Credential {
+pub(crate) fn credential_of(groups: &Groups) -> Credential {
     let mut domains = groups.domains();
     match (groups.has_gateway(), domains.next(), domains.next()) {
         (true, None, _) => Credential::Gateway,

@@ -5,6 +5,8 @@ mod databases;
 mod groups;
 mod link;
 
+pub(crate) use link::credential_of;
+
 use std::{sync::Arc, time::Duration};
 
 use actor_runtime::supervisor::{Child, Plan, Supervisor};

@@ -4,11 +4,13 @@
 use std::{
     collections::VecDeque,
     fs::{self, File, OpenOptions},
-    io::{self, BufRead as _, BufReader, Read, Write as _},
+    io::{self, Read, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
 };
+
+use crate::keeper;
 
 /// At this size the file becomes `postgres.log.1`, so the two never take more than twice as much.
 const FILE_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -38,27 +40,19 @@ impl Tail {
 /// Copies until the server and all its children have ended. A log that cannot be written is
 /// reported once and then only drained: a full disk must not stop the server.
 pub(super) fn copy(source: impl Read, path: &Path, tail: &Tail) {
-    let mut source = BufReader::new(source);
     let mut target = Target::new(path);
     let mut reported = false;
-    let mut line = Vec::new();
-    loop {
-        line.clear();
-        match source.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line) {
-            Ok(0) => return,
-            Ok(_) => {}
-            Err(error) => {
-                tracing::warn!(%error, "the log of Postgres cannot be read any more");
-                return;
-            }
-        }
-        tail.push(&line);
-        if let Err(error) = target.write(&line)
+    let read = keeper::each_line(source, LINE_BYTES_MAX, |line| {
+        tail.push(line);
+        if let Err(error) = target.write(line)
             && !reported
         {
             reported = true;
             tracing::warn!(%error, path = %path.display(), "the log of Postgres cannot be written");
         }
+    });
+    if let Err(error) = read {
+        tracing::warn!(%error, "the log of Postgres cannot be read any more");
     }
 }
 

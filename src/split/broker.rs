@@ -5,29 +5,26 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener},
     path::{Path, PathBuf},
     process::Stdio,
-    sync::{Mutex, PoisonError},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use nats::accounts::{Credential, Passwords, ServerSettings, server_configuration};
 use rustix::process::Signal;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio::{net::TcpStream, time::sleep};
 use tokio_util::sync::CancellationToken;
 
-use super::{member::restart_pause, merged_log::MergedLog};
+use super::{merged_log::MergedLog, post::Post};
 use crate::{
     embedded::private_file,
     keeper::{self, Keeper},
-    lifecycle::GaveUp,
 };
 
+/// What it is called in the log.
+const NAME: &str = "nats";
 /// The port of NATS, taken if it is free, so that its own tools find it.
 const USUAL_PORT: u16 = 4222;
-/// Deaths within [`DEATH_WINDOW`] that are borne.
-const DEATHS_MAX: usize = 5;
-const DEATH_WINDOW: Duration = Duration::from_secs(30);
 /// How long the server may take to start.
 const START_PATIENCE: Duration = Duration::from_secs(20);
 const LOOK_EVERY: Duration = Duration::from_millis(10);
@@ -45,7 +42,7 @@ pub(super) struct Broker {
     configuration: PathBuf,
     address: SocketAddr,
     log: MergedLog,
-    keeper: Mutex<Option<Keeper>>,
+    post: Post,
 }
 
 impl Broker {
@@ -75,7 +72,8 @@ impl Broker {
             sync_always: false,
         };
         private_file::replace(&configuration, None, &server_configuration(&settings))?;
-        let broker = Self { program, configuration, address, log, keeper: Mutex::new(None) };
+        let broker =
+            Self { program, configuration, address, log, post: Post::new(NAME.to_owned()) };
         broker.launch().await?;
         Ok(broker)
     }
@@ -107,8 +105,7 @@ impl Broker {
 
     /// The process id of the server.
     pub(super) fn pid(&self) -> Option<u32> {
-        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        keeper.as_ref().map(|keeper| keeper.pid().as_raw_nonzero().get().unsigned_abs())
+        self.post.id()
     }
 
     /// Starts the server again when it dies, on the same address, until `stopping`; tells `found`
@@ -121,41 +118,12 @@ impl Broker {
         stopping: &CancellationToken,
         found: impl Fn(),
     ) -> Result<()> {
-        let mut deaths: Vec<Instant> = Vec::new();
-        while let Some(exited) = self.exited() {
-            let status = tokio::select! {
-                () = stopping.cancelled() => return Ok(()),
-                status = exited => status,
-            };
-            if stopping.is_cancelled() {
-                return Ok(());
-            }
-            let now = Instant::now();
-            deaths.retain(|death| now.duration_since(*death) < DEATH_WINDOW);
-            deaths.push(now);
-            if deaths.len() > DEATHS_MAX {
-                return Err(GaveUp(format!("the NATS server died {} times", deaths.len())).into());
-            }
-            tracing::error!(%status, "the NATS server died; starting it again");
-            stopping.run_until_cancelled(sleep(restart_pause(deaths.len()))).await;
-            match stopping.run_until_cancelled(self.launch()).await {
-                None => return Ok(()),
-                Some(Ok(())) => found(),
-                Some(Err(error)) => {
-                    tracing::error!("{error:#}");
-                    self.kill();
-                }
-            }
-        }
-        Ok(())
+        self.post.supervise(stopping, || self.launch(), |()| found()).await
     }
 
     /// Stops the server.
     pub(super) async fn stop(&self) {
-        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(keeper) = keeper {
-            keeper.stop(&STOP).await;
-        }
+        self.post.stop(&STOP).await;
     }
 
     async fn launch(&self) -> Result<()> {
@@ -163,31 +131,15 @@ impl Broker {
         command.env_clear().arg("-c").arg(&self.configuration).stdout(Stdio::null());
         let log = self.log.clone();
         let keeper =
-            Keeper::start("nats", command, Signal::TERM, move |lines| log.copy("nats", lines))?;
-        let exited = keeper.exited();
-        *self.keeper.lock().unwrap_or_else(PoisonError::into_inner) = Some(keeper);
-        tokio::select! {
-            status = exited => bail!("the NATS server could not be started ({status}); its log lines say why"),
-            () = self.listens() => Ok(()),
-            () = sleep(START_PATIENCE) => bail!("the NATS server did not start in {START_PATIENCE:?}"),
-        }
+            Keeper::start(NAME, command, Signal::TERM, move |lines| log.copy(NAME, lines))?;
+        self.post.fill(keeper, self.listens(), START_PATIENCE).await
     }
 
-    /// Ends one that does not start: what it died of then counts as its next death.
-    fn kill(&self) {
-        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        keeper.as_ref().map(|keeper| keeper.signal(Signal::KILL));
-    }
-
-    async fn listens(&self) {
+    async fn listens(&self) -> Result<()> {
         while TcpStream::connect(self.address).await.is_err() {
             sleep(LOOK_EVERY).await;
         }
-    }
-
-    fn exited(&self) -> Option<impl Future<Output = String> + use<>> {
-        let keeper = self.keeper.lock().unwrap_or_else(PoisonError::into_inner);
-        keeper.as_ref().map(Keeper::exited)
+        Ok(())
     }
 }
 

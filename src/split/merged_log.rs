@@ -1,9 +1,11 @@
 //! The log lines of all processes in one stream, each with the name of its process.
 
 use std::{
-    io::{self, BufRead as _, BufReader, Read, Write},
+    io::{self, Read, Write},
     sync::{Arc, Mutex, PoisonError},
 };
+
+use crate::keeper;
 
 /// The longest line that is passed on whole, in bytes.
 const LINE_BYTES_MAX: u64 = 64 * 1024;
@@ -24,21 +26,13 @@ impl MergedLog {
     /// Copies every line of a process until it has ended. A target that is gone ends nobody: the
     /// lines are read all the same, or the process would stand still.
     pub(super) fn copy(&self, label: &str, source: impl Read) {
-        let mut source = BufReader::new(source);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            match source.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line) {
-                Ok(0) => return,
-                Ok(_) => {}
-                Err(error) => {
-                    tracing::warn!(process = label, %error, "a log cannot be read any more");
-                    return;
-                }
-            }
-            let labelled = labelled(label, self.label_width, &line);
+        let read = keeper::each_line(source, LINE_BYTES_MAX, |line| {
+            let labelled = labelled(label, self.label_width, line);
             let mut target = self.target.lock().unwrap_or_else(PoisonError::into_inner);
             let _gone: io::Result<()> = target.write_all(&labelled);
+        });
+        if let Err(error) = read {
+            tracing::warn!(process = label, %error, "a log cannot be read any more");
         }
     }
 }

@@ -9,6 +9,7 @@ mod broker;
 mod member;
 mod merged_log;
 mod plan;
+mod post;
 
 use std::{
     net::SocketAddr,
@@ -21,18 +22,18 @@ use futures::{
     future::{join_all, try_join_all},
 };
 use nats::{
-    Bus, Connection, NatsOptions,
+    Bus,
     accounts::{Credential, Passwords},
 };
 use rand::distr::{Alphabetic, SampleString as _};
-use secrecy::ExposeSecret as _;
 use tokio_util::sync::CancellationToken;
 
 use self::{broker::Broker, member::Member, merged_log::MergedLog};
 use crate::{
     cli::Settings,
-    config::{Config, Group, Profile, Split},
-    lifecycle, migrate, provisioner,
+    compose,
+    config::{Config, Group, Groups, Profile, Split},
+    lifecycle, migrate, operator, provisioner,
     running::{Announcement, Running, RunningProcess},
     serve::{Local, SigningKey},
 };
@@ -68,11 +69,19 @@ pub(crate) async fn serve(config: Config, split: &Split, settings: &Settings) ->
     let Some(shared) = shutdown.run_until_cancelled(starting).await.transpose()? else {
         return Ok(());
     };
-    let plans = plan::all(&shared.config, split, settings, &shared.grants(&passwords)?)?;
-    let members: Vec<Member> =
-        plans.into_iter().map(|plan| Member::new(plan, log.clone())).collect();
-    let result = run(&shared, &members, &shutdown).await;
-    stop(&members).await;
+    let plans = shared
+        .grants(&passwords)
+        .and_then(|grants| plan::all(&shared.config, split, settings, &grants));
+    let result = match plans {
+        Ok(plans) => {
+            let members = plans.into_iter().map(|plan| Member::new(plan, log.clone()));
+            let members: Vec<Member> = members.collect();
+            let result = run(&shared, &members, &shutdown).await;
+            stop(&members).await;
+            result
+        }
+        Err(error) => Err(error),
+    };
     shared.stop().await;
     result
 }
@@ -86,15 +95,9 @@ impl Shared {
         let started = async {
             Box::pin(migrate::up(&local.databases(&config))).await?;
             let broker = Broker::start(data_dir, path, any_port, passwords, log).await?;
-            let provisioner = broker
-                .url_for(Credential::Provisioner.name(), passwords.of(Credential::Provisioner));
-            let connection = Connection::connect(NatsOptions {
-                url: provisioner.expose_secret().to_owned(),
-                client_name: "lunation-provisioner".to_owned(),
-                inbox_prefix: Some(Credential::Provisioner.inbox_prefix()),
-            });
-            let connection = connection.await.context("the NATS server cannot be used")?;
-            let bus = Bus::jetstream(connection, 1);
+            let own = Credential::Provisioner;
+            let url = broker.url_for(own.name(), passwords.of(own));
+            let bus = Bus::jetstream(operator::connection(&url, own).await?, 1);
             bus.provision().await.context("the streams on NATS cannot be asserted")?;
             anyhow::Ok((broker, bus))
         };
@@ -116,7 +119,7 @@ impl Shared {
                 .context("the signing key of access tokens")?;
         }
         let nats_urls = Group::ALL.map(|group| {
-            let credential = plan::credential(group);
+            let credential = compose::credential_of(&Groups::of(group));
             (group, self.broker.url_for(credential.name(), passwords.of(credential)))
         });
         self.broker.leave_for_operator(passwords.of(Credential::Operator))?;

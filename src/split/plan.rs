@@ -3,7 +3,6 @@
 use std::{collections::BTreeMap, ffi::OsString, net::SocketAddr, path::PathBuf};
 
 use anyhow::{Context as _, Result};
-use nats::accounts::Credential;
 use secrecy::SecretString;
 
 use super::member::Plan;
@@ -47,17 +46,6 @@ pub(super) fn all(
     labels(split)
         .map(|(group, nth, label)| one(config, settings, grants, group, nth, label))
         .collect()
-}
-
-/// What a group is known as to the NATS server.
-pub(super) const fn credential(group: Group) -> Credential {
-    match group {
-        Group::Api => Credential::Gateway,
-        Group::Domain(Domain::Users) => Credential::Users,
-        Group::Domain(Domain::Cycles) => Credential::Cycles,
-        Group::Domain(Domain::Analytics) => Credential::Analytics,
-        Group::Domain(Domain::Notifications) => Credential::Notifications,
-    }
 }
 
 /// Group, number from 0, and label of every process.

@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::SocketAddr,
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -18,6 +19,12 @@ use crate::harness::{
     process::{self, Process, Start},
     template, wait,
 };
+
+/// The private key of RFC 8037, appendix A.1, as PKCS #8: everybody knows it.
+const KEY_OF_RFC_8037: &str = "-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
+-----END PRIVATE KEY-----
+";
 
 /// What `running.json` says of the processes.
 #[derive(Deserialize)]
@@ -43,11 +50,16 @@ struct Instance {
 
 impl Instance {
     async fn start(args: &[&str]) -> Self {
+        Self::start_with(|_data_dir| split(args)).await
+    }
+
+    /// Starts it as `how` says, which may put something beside the data directory first.
+    async fn start_with(how: impl FnOnce(&Path) -> Start) -> Self {
         let directory = tempfile::Builder::new().prefix("lunation-").tempdir().unwrap();
         open_for_unprivileged_postgres(directory.path());
         let data_dir = directory.path().join("data");
         template::copy_into(&data_dir);
-        let process = Process::start(&data_dir, &split(args)).await;
+        let process = Process::start(&data_dir, &how(&data_dir)).await;
         Self { process, directory }
     }
 
@@ -79,7 +91,6 @@ fn split(args: &[&str]) -> Start {
 
 /// As root, Postgres runs as another user, who has to get into the directory.
 fn open_for_unprivileged_postgres(directory: &Path) {
-    use std::os::unix::fs::PermissionsExt;
     fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
@@ -180,12 +191,25 @@ async fn what_dies_is_started_again_and_what_is_killed_leaves_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn each_process_gets_its_own_secrets_and_no_other() {
-    let instance = Instance::start(&[]).await;
+    // What is given to all of them, by the file and by the environment, reaches whose it is.
+    let instance = Instance::start_with(|data_dir| {
+        let (file, key) = (data_dir.with_extension("toml"), data_dir.with_extension("pem"));
+        let private = fs::Permissions::from_mode(0o600);
+        fs::write(&key, KEY_OF_RFC_8037).unwrap();
+        fs::set_permissions(&key, private).unwrap();
+        fs::write(&file, "split = true\nreplicas = [\"analytics=1\"]\n").unwrap();
+        let mut start = Start::default();
+        start.args.extend(["--config".to_owned(), file.to_str().unwrap().to_owned()]);
+        let key = key.to_str().unwrap().to_owned();
+        start.environment.insert("LUNATION_AUTH_SIGNING_KEY_FILE".to_owned(), key);
+        start
+    })
+    .await;
     let together = instance.together();
+    assert_eq!(together.processes.len(), 5);
     assert!(!together.nats_url.contains('@'), "{}", together.nats_url);
     let configuration = instance.data_dir().join("nats/server.conf");
     for file in [configuration, instance.data_dir().join("nats/operator.url")] {
-        use std::os::unix::fs::PermissionsExt;
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o077, 0, "{file:?}");
     }
     for member in &together.processes {
