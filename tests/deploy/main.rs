@@ -15,6 +15,8 @@ mod manifests;
 mod processes;
 mod secrets;
 mod servers;
+#[path = "../../actors/runtime/tests/support/signals.rs"]
+mod signals;
 mod stubs;
 mod tools;
 #[path = "../system/harness/wait.rs"]

@@ -16,7 +16,7 @@ use tempfile::TempDir;
 
 use crate::{
     tools::{root, run, text},
-    wait,
+    signals, wait,
 };
 
 /// A port that nobody uses at this moment.
@@ -30,7 +30,7 @@ pub(crate) struct Stopped(pub(crate) Child);
 impl Stopped {
     /// Sends a signal by its name.
     pub(crate) fn signal(&self, name: &str) {
-        run(Command::new("kill").args([format!("-{name}"), self.0.id().to_string()]));
+        signals::send(name, &self.0);
     }
 }
 

@@ -5,7 +5,6 @@ use std::{
     net::SocketAddr,
     os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
-    process::Command,
     time::Duration,
 };
 
@@ -17,7 +16,7 @@ use tempfile::TempDir;
 use crate::harness::{
     Client,
     process::{self, Process, Start},
-    template, wait,
+    signals, template, wait,
 };
 
 /// The private key of RFC 8037, appendix A.1, as PKCS #8: everybody knows it.
@@ -94,11 +93,6 @@ fn open_for_unprivileged_postgres(directory: &Path) {
     fs::set_permissions(directory, fs::Permissions::from_mode(0o755)).unwrap();
 }
 
-fn signal(name: &str, pid: u32) {
-    let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status();
-    assert!(sent.unwrap().success(), "kill -{name} {pid}");
-}
-
 /// Whether a process runs: one that has ended and was not waited for does not.
 fn lives(pid: u32) -> bool {
     let status = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
@@ -152,12 +146,12 @@ async fn what_dies_is_started_again_and_what_is_killed_leaves_nothing() {
     let person = instance.client().somebody().await;
     person.log_cycle("2025-01-01", None).await;
     let (before, broker) = (instance.member("cycles"), instance.together().nats_pid);
-    signal("KILL", before.pid);
+    signals::send_to("KILL", before.pid);
     wait::until("cycles to be started again", || async {
         (instance.member("cycles").pid != before.pid).then_some(())
     })
     .await;
-    signal("KILL", broker);
+    signals::send_to("KILL", broker);
     gone("the broker", broker).await;
     wait::until("the broker to be started again", || async {
         let now = instance.together().nats_pid;

@@ -16,6 +16,10 @@ mod protocol;
 #[cfg(test)]
 mod rpc;
 #[cfg(test)]
+#[cfg(test)]
+#[path = "../../../actors/runtime/tests/support/signals.rs"]
+mod signals;
+#[cfg(test)]
 mod support;
 
 /// Runs each body of `both` on the memory bus and on a nats-server of its own.

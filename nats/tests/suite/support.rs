@@ -18,6 +18,8 @@ use nats::{
 };
 use tempfile::TempDir;
 
+use crate::signals;
+
 /// More than anything here needs: a test that waits so long has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -98,9 +100,7 @@ impl NatsServer {
 
     /// SIGSTOP or SIGCONT: a broker that hangs, and one that wakes up again.
     pub(crate) fn signal(&self, name: &str) {
-        let process = self.process.id().to_string();
-        let status = Command::new("kill").args(["-s", name, &process]).status();
-        assert!(status.expect("there is a kill command").success());
+        signals::send(name, &self.process);
     }
 
     pub(crate) fn wipe(&self) {

@@ -11,6 +11,8 @@ pub(crate) mod document;
 pub(crate) mod nats_server;
 pub(crate) mod postgres;
 pub(crate) mod process;
+#[path = "../../../actors/runtime/tests/support/signals.rs"]
+pub(crate) mod signals;
 pub(crate) mod template;
 pub(crate) mod wait;
 

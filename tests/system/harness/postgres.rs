@@ -10,7 +10,7 @@ use std::{
 
 use sqlx::{Connection as _, PgConnection};
 
-use super::wait;
+use super::{signals, wait};
 
 /// One server, reached by a unix socket alone.
 pub(crate) struct Postgres {
@@ -48,7 +48,7 @@ impl Postgres {
             self.signal_all("CONT");
         }
         if let Some(mut child) = self.child.take() {
-            signal(&child, "QUIT");
+            signals::send("QUIT", &child);
             child.wait().unwrap();
         }
     }
@@ -64,7 +64,7 @@ impl Postgres {
         let server = self.child.as_ref().expect("the server runs");
         // The server first when it stops and last when it goes on: it starts nobody meanwhile.
         if name == "STOP" {
-            signal(server, name);
+            signals::send(name, server);
         }
         let output = Command::new("pgrep").arg("-P").arg(server.id().to_string()).output().unwrap();
         let children = String::from_utf8(output.stdout).unwrap();
@@ -72,7 +72,7 @@ impl Postgres {
             let _gone_meanwhile = Command::new("kill").args([&format!("-{name}"), pid]).status();
         }
         if name != "STOP" {
-            signal(server, name);
+            signals::send(name, server);
         }
     }
 
@@ -120,10 +120,4 @@ fn program(cluster: &Path) -> PathBuf {
     let major = fs::read_to_string(cluster.join("PG_VERSION")).unwrap();
     let debian = PathBuf::from(format!("/usr/lib/postgresql/{}/bin/postgres", major.trim()));
     if debian.exists() { debian } else { PathBuf::from("postgres") }
-}
-
-fn signal(child: &Child, name: &str) {
-    let pid = child.id().to_string();
-    let sent = Command::new("kill").args([&format!("-{name}"), pid.as_str()]).status().unwrap();
-    assert!(sent.success());
 }

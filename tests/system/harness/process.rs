@@ -11,7 +11,7 @@ use std::{
 
 use serde::Deserialize;
 
-use super::wait;
+use super::{signals, wait};
 
 /// The binary under test: the one that was built with the tests, or another one that
 /// `BINARY_UNDER_TEST` names, such as a release build.
@@ -125,9 +125,7 @@ impl Process {
 
     /// Sends a signal by its name, such as `TERM` or `STOP`.
     pub(crate) fn signal(&self, name: &str) {
-        let pid = self.child.id().to_string();
-        let sent = Command::new("kill").args([&format!("-{name}"), pid.as_str()]).status().unwrap();
-        assert!(sent.success());
+        signals::send(name, &self.child);
     }
 
     /// Waits until the process has ended by itself.
