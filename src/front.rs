@@ -14,6 +14,7 @@ use poem::{Server, listener::TcpAcceptor};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    accept,
     config::{Domain, Groups, Profile},
     running::{Announcement, Running},
     serve::{Launch, Local},
@@ -45,7 +46,7 @@ pub(crate) struct Front {
 }
 
 /// Serves the API, and health and metrics, until `launch.shutdown` is cancelled; then readiness
-/// fails, the listeners close, and requests in flight are finished.
+/// fails, the listeners close, and whoever is connected by then is answered.
 ///
 /// # Errors
 /// A listener failed.
@@ -55,6 +56,7 @@ pub(crate) async fn serve(launch: Launch, front: Front) -> Result<()> {
         mounted: mounted(&config.groups),
         request_timeout: config.http.request_timeout,
         allowed_origins: config.http.allowed_origins.clone(),
+        stopping: shutdown.clone(),
     };
     let listen = listeners.api.local_addr().context("the API's address")?;
     let admin_listen = listeners.admin.as_ref().map(tokio::net::TcpListener::local_addr);
@@ -92,12 +94,14 @@ pub(crate) async fn serve(launch: Launch, front: Front) -> Result<()> {
     };
     let api_server = async {
         let app = api::app(&front.groups, front.verifier, options);
+        let (entrance, door) = accept::entrance(listeners.api)?;
         let accepting_ends = async {
             shutdown.cancelled().await;
             tokio::time::sleep(notice).await;
             front.draining.cancel();
+            door.close().await;
         };
-        let served = Server::new_with_acceptor(TcpAcceptor::from_tokio(listeners.api)?)
+        let served = Server::new_with_acceptor(entrance)
             .run_with_graceful_shutdown(app, accepting_ends, Some(drain_wait))
             .await;
         admin_stop.cancel();

@@ -10,14 +10,17 @@ use std::{
     io::{self, BufRead as _, BufReader, Read},
     os::unix::process::CommandExt as _,
     path::Path,
-    process::{ChildStderr, Command, Stdio},
-    sync::mpsc,
+    process::{Child, ChildStderr, Command, Stdio},
+    sync::{OnceLock, mpsc},
     thread,
     time::Duration,
 };
 
 use anyhow::{Context as _, Result};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::{
+    io::retry_on_intr,
+    process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid},
+};
 use tokio::{sync::watch, time::timeout};
 
 /// How long the last words of a program that has ended may take to arrive. What it started itself
@@ -66,10 +69,14 @@ impl Keeper {
                 tracing::warn!(%error, "the log of a program is not kept");
             }
             drop(started_sender.send(Ok(child.id())));
-            let status = child.wait().map_or_else(|error| error.to_string(), |it| it.to_string());
+            wait_for_end(&child);
             // Whoever hears of the end may ask what was said last.
             let _heard_or_not = copied.recv_timeout(LAST_WORDS);
-            exit_sender.send_replace(Some(status));
+            // Its id is free for another program from here on: `signal` reads under the same lock.
+            exit_sender.send_modify(|exit| {
+                let status = child.wait();
+                *exit = Some(status.map_or_else(|error| error.to_string(), |it| it.to_string()));
+            });
         })?;
         let id = started
             .recv()
@@ -118,9 +125,12 @@ impl Keeper {
         }
     }
 
-    /// Sends a signal unless the program has ended.
+    /// Sends a signal unless the program has ended: its id may be somebody else's then.
     pub(crate) fn signal(&self, signal: Signal) -> bool {
-        if self.exit_status().is_some() {
+        // Held until the signal is sent: as long as it is, nobody takes note of the end, and the
+        // system gives the id to nobody else.
+        let exit = self.exit.borrow();
+        if exit.is_some() {
             return false;
         }
         match kill_process(self.pid, signal) {
@@ -137,6 +147,14 @@ impl Drop for Keeper {
     /// Asks a program that nobody stopped to stop, so that an error on the way leaves none behind.
     fn drop(&mut self) {
         self.signal(self.last_signal);
+    }
+}
+
+/// Waits until a program has ended, and leaves it to be waited for: its id stays its own.
+fn wait_for_end(child: &Child) {
+    let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+    if let Err(error) = retry_on_intr(|| waitid(WaitId::Pid(Pid::from_child(child)), ended)) {
+        tracing::warn!(%error, "a program cannot be waited for without its status");
     }
 }
 
@@ -176,11 +194,14 @@ pub(crate) fn bound(program: impl AsRef<OsStr>, death_signal: &str) -> Command {
 
 /// `setpriv`, if it knows death signals.
 pub(crate) fn death_signal_wrapper() -> Option<&'static Path> {
-    ["/usr/bin/setpriv", "/bin/setpriv"].map(Path::new).into_iter().find(|path| {
-        let mut probe = Command::new(path);
-        probe.args(["--pdeathsig", "INT", "--", "true"]);
-        probe.stdout(Stdio::null()).stderr(Stdio::null());
-        probe.status().is_ok_and(|status| status.success())
+    static FOUND: OnceLock<Option<&'static Path>> = OnceLock::new();
+    *FOUND.get_or_init(|| {
+        ["/usr/bin/setpriv", "/bin/setpriv"].map(Path::new).into_iter().find(|path| {
+            let mut probe = Command::new(path);
+            probe.args(["--pdeathsig", "INT", "--", "true"]);
+            probe.stdout(Stdio::null()).stderr(Stdio::null());
+            probe.status().is_ok_and(|status| status.success())
+        })
     })
 }
 
@@ -190,6 +211,8 @@ mod tests {
         Arc,
         atomic::{AtomicUsize, Ordering},
     };
+
+    use rustix::process::test_kill_process;
 
     use super::*;
 
@@ -209,6 +232,22 @@ mod tests {
         assert_eq!(keeper.exited().await, "exit status: 3");
         assert_eq!(read.load(Ordering::Relaxed), 20_000);
         assert!(!keeper.signal(Signal::TERM), "it has ended");
+    }
+
+    #[tokio::test]
+    async fn the_id_of_a_program_stays_its_own_until_its_end_is_known() {
+        let mut command = Command::new("/bin/sh");
+        // Its child holds the log open, so that the end is told late.
+        command.args(["-c", "sleep 2 >/dev/null & exit 0"]);
+        let keeper = Keeper::start("parent", command, Signal::TERM, |mut lines| {
+            let _whole = io::copy(&mut lines, &mut io::sink());
+        });
+        let keeper = keeper.unwrap();
+        while test_kill_process(keeper.pid()).is_ok() {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(keeper.exit_status().as_deref(), Some("exit status: 0"));
+        assert!(!keeper.signal(Signal::TERM), "the id may be somebody else's by now");
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ mod cli;
 mod config;
 mod serve;
 
+mod accept;
 mod compose;
 mod demo;
 mod dlq;
@@ -18,6 +19,7 @@ mod keeper;
 mod lifecycle;
 mod migrate;
 mod operator;
+mod orphan;
 mod output;
 mod provision;
 mod provisioner;
@@ -119,10 +121,13 @@ fn ended(json: bool, result: Result<()>) -> ExitCode {
 }
 
 async fn migrate_all(config: &Config) -> Result<()> {
-    let local = Box::pin(serve::Local::start(config)).await?;
-    let result = Box::pin(migrate::up(&local.databases(config))).await;
+    let shutdown = lifecycle::shutdown_on_signal()?;
+    let stopped = || anyhow::anyhow!("stopped by a signal before everything was up to date");
+    let local = Box::pin(serve::Local::start(config, &shutdown)).await?.ok_or_else(stopped)?;
+    let databases = local.databases(config);
+    let result = shutdown.run_until_cancelled(Box::pin(migrate::up(&databases))).await;
     local.stop().await;
-    result
+    result.unwrap_or_else(|| Err(stopped()))
 }
 
 fn print_config(command: ConfigCommand) -> Result<ExitCode> {

@@ -62,10 +62,7 @@ pub(crate) async fn serve(config: Config) -> Result<()> {
     }
     let shutdown = lifecycle::shutdown_on_signal()?;
     let listeners = Listeners::bind(&config.http).await?;
-    let local = tokio::select! {
-        local = Box::pin(Local::start(&config)) => local?,
-        () = shutdown.cancelled() => return Ok(()),
-    };
+    let Some(local) = Box::pin(Local::start(&config, &shutdown)).await? else { return Ok(()) };
     let result = Box::pin(run(config, listeners, &local, metrics, shutdown)).await;
     local.stop().await;
     result
@@ -110,26 +107,28 @@ pub(crate) struct Local {
 
 impl Local {
     /// Locks the data directory if anything is kept there, and starts the cluster if a domain of
-    /// this process has no database of its own.
+    /// this process has no database of its own. None if `shutdown` came first.
     ///
     /// # Errors
     /// As [`DataDir::open`] and [`Embedded::start`].
-    pub(crate) async fn start(config: &Config) -> Result<Self> {
+    pub(crate) async fn start(
+        config: &Config,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<Self>> {
         let needs_cluster =
             config.groups.domains().any(|domain| !config.databases.urls.contains_key(&domain));
         let needs_key =
             config.groups.has_domain(Domain::Users) && config.auth.signing_key_file.is_none();
         if !needs_cluster && !needs_key {
-            return Ok(Self { embedded: None, _data_dir: None });
+            return Ok(Some(Self { embedded: None, _data_dir: None }));
         }
         let data_dir = DataDir::open(&config.storage.data_dir)?;
         tracing::info!(path = %data_dir.path().display(), "the data directory is locked");
-        let embedded = if needs_cluster {
-            Some(Embedded::start(&data_dir, &config.storage.programs).await?)
-        } else {
-            None
-        };
-        Ok(Self { embedded, _data_dir: Some(data_dir) })
+        if !needs_cluster {
+            return Ok(Some(Self { embedded: None, _data_dir: Some(data_dir) }));
+        }
+        let embedded = Embedded::start(&data_dir, &config.storage.programs, shutdown).await?;
+        Ok(embedded.map(|it| Self { embedded: Some(it), _data_dir: Some(data_dir) }))
     }
 
     /// The database of every domain in this process.

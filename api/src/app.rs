@@ -17,6 +17,7 @@ use poem::{
     http::header,
 };
 use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService, registry::Registry};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     analytics::AnalyticsApi,
@@ -140,6 +141,8 @@ pub struct ApiOptions {
     pub request_timeout: Duration,
     /// Origins whose scripts may read answers; none means no cross-origin access at all.
     pub allowed_origins: Vec<String>,
+    /// Cancelled when the process is about to stop: every answer from then on ends its connection.
+    pub stopping: CancellationToken,
 }
 
 impl Default for ApiOptions {
@@ -148,6 +151,7 @@ impl Default for ApiOptions {
             mounted: Mounted::default(),
             request_timeout: Duration::from_secs(5),
             allowed_origins: Vec::new(),
+            stopping: CancellationToken::new(),
         }
     }
 }
@@ -158,7 +162,7 @@ pub fn app(
     verifier: Arc<Verifier>,
     options: ApiOptions,
 ) -> BoxEndpoint<'static, Response> {
-    let ApiOptions { mounted, request_timeout, allowed_origins } = options;
+    let ApiOptions { mounted, request_timeout, allowed_origins, stopping } = options;
     let service = service(groups, mounted);
     let document = openapi_document();
     // The page has its document inlined: poem-openapi's own is replaced with the complete one.
@@ -172,7 +176,7 @@ pub fn app(
         .map_to_response();
     let shared = Shared { verifier, schemas: Arc::new(schemas()) };
     let cross_origin = CrossOrigin::new(allowed_origins);
-    Edge { inner, routes, mounted, shared, request_timeout, cross_origin }.boxed()
+    Edge { inner, routes, mounted, shared, request_timeout, cross_origin, stopping }.boxed()
 }
 
 /// All operations.

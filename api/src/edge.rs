@@ -11,9 +11,10 @@ use contracts::Refusal;
 use futures::FutureExt;
 use poem::{
     Endpoint, Request, Response,
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, Version, header},
 };
 use tokio::time;
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use crate::{
@@ -44,6 +45,8 @@ pub(crate) struct Edge<E> {
     pub(crate) request_timeout: Duration,
     /// Who may read answers from another origin.
     pub(crate) cross_origin: CrossOrigin,
+    /// Cancelled when the process is about to stop.
+    pub(crate) stopping: CancellationToken,
 }
 
 impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
@@ -55,6 +58,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
         let route = self.route(&request);
         let origin = self.cross_origin.origin_of(&request);
         let method = method_name(request.method());
+        let version = request.version();
         let template = route.map_or_else(|| Arc::from(UNMATCHED), |r| Arc::clone(&r.template));
         // At level error, so that no filter ever takes the request's id from the lines below it.
         let span = tracing::error_span!(
@@ -69,6 +73,10 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
         let mut response = answer.instrument(span.clone()).await;
         headers::add_defaults(response.headers_mut());
         self.cross_origin.allow(origin, response.headers_mut());
+        // HTTP/2 knows no such header, and says goodbye in a frame of its own.
+        if self.stopping.is_cancelled() && version < Version::HTTP_2 {
+            response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+        }
         if let Ok(value) = HeaderValue::from_str(context.request_id().as_str()) {
             response.headers_mut().insert(REQUEST_ID, value);
         }

@@ -140,12 +140,18 @@ impl Cluster {
     }
 
     /// A command that runs as the right user with an environment of its own, so that neither our
-    /// secrets nor somebody's PG* variables reach Postgres.
+    /// secrets nor somebody's PG* variables reach Postgres, and in a process group of its own, so
+    /// that Ctrl-C in a terminal reaches this process alone and what is half made is finished.
     pub(super) fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         command.env_clear().env("LC_ALL", "C").env("TZ", "UTC").env("PATH", "/usr/bin:/bin");
         command.envs(self.library_variables.iter().cloned());
-        command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        command
+            .process_group(0)
+            .current_dir("/")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
         if let Some(account) = &self.account {
             command.uid(account.uid).gid(account.gid);
         }

@@ -48,24 +48,38 @@ const LEFTOVER_BACKENDS_PATIENCE: Duration = Duration::from_secs(20);
 /// A running cluster.
 pub(crate) struct Embedded {
     cluster: Arc<Cluster>,
-    server: Mutex<Server>,
+    /// What runs, from the moment that it is started: whoever gives up waiting for it can stop it.
+    server: Mutex<Option<Server>>,
     stopping: CancellationToken,
 }
 
 impl Embedded {
     /// Creates the cluster if there is none, recovers it if it was killed, and starts it. The data
-    /// directory must stay locked for as long as the cluster runs.
+    /// directory must stay locked for as long as the cluster runs. None if `shutdown` came first;
+    /// nothing runs then, nor after an error.
     ///
     /// # Errors
     /// No Postgres on this machine, a cluster of another version, no room, no permission: each
     /// with what to do about it.
-    pub(crate) async fn start(data_dir: &DataDir, programs: &PostgresPrograms) -> Result<Self> {
+    pub(crate) async fn start(
+        data_dir: &DataDir,
+        programs: &PostgresPrograms,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<Self>> {
         let (path, account) = (data_dir.path().to_owned(), data_dir.account().cloned());
         let programs = programs.clone();
         let cluster = spawn_blocking(move || Cluster::prepare(&path, account, &programs)).await??;
-        let cluster = Arc::new(cluster);
-        let server = launch(&cluster).await?;
-        Ok(Self { cluster, server: Mutex::new(server), stopping: CancellationToken::new() })
+        let (server, stopping) = (Mutex::new(None), CancellationToken::new());
+        let embedded = Self { cluster: Arc::new(cluster), server, stopping };
+        let launched =
+            async { launch(&embedded.cluster, &mut *embedded.server.lock().await).await };
+        match shutdown.run_until_cancelled(launched).await {
+            Some(Ok(())) => Ok(Some(embedded)),
+            unfinished => {
+                embedded.stop().await;
+                unfinished.transpose().map(|_told_to_stop| None)
+            }
+        }
     }
 
     /// The address of a domain's database, for its own role and with its password.
@@ -81,10 +95,11 @@ impl Embedded {
     pub(crate) async fn supervise(&self) -> Result<()> {
         let mut deaths: Vec<Instant> = Vec::new();
         loop {
-            let exited = self.server.lock().await.exited();
-            let status = tokio::select! {
-                status = exited => status,
-                () = self.stopping.cancelled() => return Ok(()),
+            let Some(exited) = self.server.lock().await.as_ref().map(Server::exited) else {
+                return Ok(());
+            };
+            let Some(status) = self.stopping.run_until_cancelled(exited).await else {
+                return Ok(());
             };
             let mut server = self.server.lock().await;
             if self.stopping.is_cancelled() {
@@ -97,21 +112,27 @@ impl Embedded {
                 bail!("the embedded Postgres died {} times within a minute", deaths.len());
             }
             tracing::error!(%status, "the embedded Postgres died; starting it again");
-            *server = launch(&self.cluster).await?;
+            let launched = launch(&self.cluster, &mut server);
+            match self.stopping.run_until_cancelled(launched).await {
+                Some(launched) => launched?,
+                None => return Ok(()),
+            }
         }
     }
 
     /// Stops Postgres cleanly: open transactions are rolled back, everything committed is on disk.
     pub(crate) async fn stop(&self) {
         self.stopping.cancel();
-        self.server.lock().await.stop().await;
+        if let Some(server) = self.server.lock().await.take() {
+            server.stop().await;
+        }
         self.cluster.remove_temporary_socket_directory();
     }
 
     /// The process id of the postmaster.
     #[cfg(test)]
     async fn postmaster(&self) -> rustix::process::Pid {
-        self.server.lock().await.pid()
+        self.server.lock().await.as_ref().unwrap().pid()
     }
 }
 
@@ -137,14 +158,15 @@ pub(crate) fn running_database_url(data_dir: &Path, domain: Domain) -> Result<Se
 }
 
 /// Brings up a server on a prepared cluster, with everything that a killed one left cleared away.
-async fn launch(cluster: &Arc<Cluster>) -> Result<Server> {
+/// It is in `place` as soon as it runs.
+async fn launch(cluster: &Arc<Cluster>, place: &mut Option<Server>) -> Result<()> {
     let started = Instant::now();
     let mut password_is_set = false;
     loop {
         let preparing = Arc::clone(cluster);
         spawn_blocking(move || preparing.clear_leftovers()).await??;
-        let server = Server::spawn(cluster)?;
-        match provision::wait_until_ready(cluster, &server).await {
+        let server = place.insert(Server::spawn(cluster)?);
+        match provision::wait_until_ready(cluster, server).await {
             Ok(Readiness::Connected(mut connection)) => {
                 provision::check_durability(&mut connection).await?;
                 provision::databases_and_roles(&mut connection, &cluster.passwords)
@@ -155,7 +177,7 @@ async fn launch(cluster: &Arc<Cluster>) -> Result<Server> {
                     elapsed_ms = started.elapsed().as_secs_f64() * 1e3,
                     "the embedded Postgres is ready"
                 );
-                return Ok(server);
+                return Ok(());
             }
             // The passwords were lost and made anew, or an earlier version made this cluster.
             Ok(Readiness::PasswordRefused) if !password_is_set => {

@@ -2,6 +2,7 @@
 //! user who runs them.
 
 mod roles;
+mod stops;
 
 use std::{
     fs,
@@ -31,7 +32,16 @@ fn open(place: &TempDir) -> DataDir {
 }
 
 async fn start(data_dir: &DataDir) -> Embedded {
-    Embedded::start(data_dir, &PostgresPrograms::default()).await.unwrap()
+    let never = CancellationToken::new();
+    let started = Embedded::start(data_dir, &PostgresPrograms::default(), &never).await;
+    started.unwrap().expect("nobody stops it")
+}
+
+/// Why a start is refused.
+async fn refusal(data_dir: &DataDir) -> String {
+    let never = CancellationToken::new();
+    let started = Embedded::start(data_dir, &PostgresPrograms::default(), &never).await;
+    started.err().unwrap().to_string()
 }
 
 async fn connect(embedded: &Embedded, domain: Domain) -> PgConnection {
@@ -61,6 +71,20 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "waited in vain until {what}");
         std::thread::sleep(POLL);
     }
+}
+
+/// The postmaster that the pid file names, from the moment that there is one, ready or not.
+async fn postmaster_of(data_dir: &DataDir, other_than: Option<Pid>) -> Pid {
+    let pid_file = data_dir.path().join("postgres/data/postmaster.pid");
+    let appears = async {
+        loop {
+            match crate::orphan::pid_in(&pid_file).unwrap() {
+                Some(pid) if Some(pid) != other_than => return pid,
+                _ => tokio::time::sleep(POLL).await,
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), appears).await.expect("a postmaster starts")
 }
 
 #[tokio::test]
@@ -133,7 +157,8 @@ async fn a_postmaster_that_keeps_dying_is_given_up() {
     let embedded = start(&data_dir).await;
     let kill_for_ever = async {
         loop {
-            if embedded.server.try_lock().is_ok_and(|server| server.exit_status().is_none()) {
+            let runs = |server: &Server| server.exit_status().is_none();
+            if embedded.server.try_lock().is_ok_and(|it| it.as_ref().is_some_and(runs)) {
                 let postmaster = embedded.postmaster().await;
                 let _ = kill_process(postmaster, Signal::KILL);
             }
@@ -276,13 +301,12 @@ async fn a_cluster_without_durability_or_of_another_version_is_refused() {
     let mut superuser = superuser(&embedded).await;
     run(&mut superuser, "ALTER ROLE users SET synchronous_commit = off").await;
     embedded.stop().await;
-    let programs = PostgresPrograms::default();
-    let refused = Embedded::start(&data_dir, &programs).await.err().unwrap().to_string();
+    let refused = refusal(&data_dir).await;
     assert!(refused.contains("sets synchronous_commit"), "{refused}");
 
     let version = data_dir.path().join("postgres/data/PG_VERSION");
     fs::write(&version, "9\n").unwrap();
-    let refused = Embedded::start(&data_dir, &programs).await.err().unwrap().to_string();
+    let refused = refusal(&data_dir).await;
     assert!(refused.contains("was made by Postgres 9"), "{refused}");
 }
 
@@ -353,31 +377,7 @@ async fn root_is_told_which_directory_its_postgres_cannot_enter() {
     let closed = tempfile::tempdir().unwrap();
     fs::set_permissions(closed.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let data_dir = DataDir::open(&closed.path().join("data")).unwrap();
-    let refused = Embedded::start(&data_dir, &PostgresPrograms::default()).await.err().unwrap();
+    let refused = refusal(&data_dir).await;
     let expected = format!("cannot enter {} (mode 700)", closed.path().display());
-    assert!(refused.to_string().contains(&expected), "{refused}");
-}
-
-#[tokio::test]
-async fn the_kernel_stops_the_server_of_a_killed_process() {
-    let Some(wrapper) = crate::keeper::death_signal_wrapper() else { return };
-    let place = place();
-    let data_dir = open(&place);
-    let cluster = prepared(&data_dir).await;
-    cluster.clear_leftovers().unwrap();
-    // A shell stands in for lunation: it starts the server as we do, and is killed.
-    let mut command = cluster.command(Path::new("/bin/sh"));
-    command.args(["-c", "\"$@\" & wait", "sh"]).arg(wrapper);
-    command.args(["--pdeathsig", "INT", "--"]).arg(cluster.binaries.program("postgres"));
-    let mut parent =
-        command.args(cluster.server_arguments()).stderr(Stdio::null()).spawn().unwrap();
-    wait_until("the server is ready", || is_ready(&cluster));
-    parent.kill().unwrap();
-    parent.wait().unwrap();
-    let pid_file = cluster.data.join("postmaster.pid");
-    wait_until("the server has stopped cleanly", || !pid_file.exists());
-    let state =
-        Command::new(cluster.binaries.program("pg_controldata")).arg(&cluster.data).output();
-    let state = String::from_utf8(state.unwrap().stdout).unwrap();
-    assert!(state.contains("shut down\n"), "{state}");
+    assert!(refused.contains(&expected), "{refused}");
 }

@@ -3,12 +3,12 @@
 mod line;
 mod status;
 
-use std::{io::Write as _, time::Duration};
+use std::{io::Write as _, pin::pin, time::Duration};
 
 use actor_runtime::clock::Clock;
 use anyhow::{Result, bail};
 use nats::operator::{Operator, Past};
-use tokio::time;
+use tokio::time::{self, MissedTickBehavior};
 
 use crate::{
     cli::{EventsCommand, EventsTailArgs},
@@ -46,17 +46,19 @@ async fn tail(operator: &Operator, arguments: &EventsTailArgs, out: &mut Output)
     let shutdown = lifecycle::shutdown_on_signal()?;
     let mut tail = operator.tail(subject.as_deref(), past).await?;
     let mut reader_check = time::interval(READER_CHECK);
+    reader_check.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let seen = tokio::select! {
-            biased;
-            () = shutdown.cancelled() => return Ok(()),
-            _ = reader_check.tick() => {
-                if out.has_no_reader() {
+        // Not begun anew at each look at the reader: a broker that takes longer to answer would
+        // never be heard.
+        let mut next = pin!(tail.next());
+        let seen = loop {
+            tokio::select! {
+                () = shutdown.cancelled() => return Ok(()),
+                seen = &mut next => break seen?,
+                _ = reader_check.tick() => if out.has_no_reader() {
                     return Ok(());
-                }
-                continue;
+                },
             }
-            seen = tail.next() => seen?,
         };
         let Some(seen) = seen else { bail!("the connection to NATS was closed") };
         let line = if *json {

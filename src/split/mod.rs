@@ -65,10 +65,8 @@ pub(crate) async fn serve(config: Config, split: &Split, settings: &Settings) ->
     }
     let passwords = Passwords::new(|_credential| password());
     let log = MergedLog::new(std::io::stderr(), plan::label_width(split));
-    let starting = Box::pin(Shared::start(config, &passwords, log.clone()));
-    let Some(shared) = shutdown.run_until_cancelled(starting).await.transpose()? else {
-        return Ok(());
-    };
+    let starting = Box::pin(Shared::start(config, &passwords, log.clone(), &shutdown));
+    let Some(shared) = starting.await? else { return Ok(()) };
     let plans = shared
         .grants(&passwords)
         .and_then(|grants| plan::all(&shared.config, split, settings, &grants));
@@ -76,7 +74,7 @@ pub(crate) async fn serve(config: Config, split: &Split, settings: &Settings) ->
         Ok(plans) => {
             let members = plans.into_iter().map(|plan| Member::new(plan, log.clone()));
             let members: Vec<Member> = members.collect();
-            let result = run(&shared, &members, &shutdown).await;
+            let result = Box::pin(run(&shared, &members, &shutdown)).await;
             stop(&members).await;
             result
         }
@@ -87,25 +85,39 @@ pub(crate) async fn serve(config: Config, split: &Split, settings: &Settings) ->
 }
 
 impl Shared {
-    async fn start(config: Config, passwords: &Passwords, log: MergedLog) -> Result<Self> {
-        let local = Box::pin(Local::start(&config)).await?;
+    /// None if `shutdown` came first; nothing runs then, nor after an error.
+    async fn start(
+        config: Config,
+        passwords: &Passwords,
+        log: MergedLog,
+        shutdown: &CancellationToken,
+    ) -> Result<Option<Self>> {
+        let Some(local) = Box::pin(Local::start(&config, shutdown)).await? else {
+            return Ok(None);
+        };
         let data_dir = &config.storage.data_dir;
         let any_port = config.http.listen.port() == 0;
         let path = &config.storage.programs.search_path;
-        let started = async {
+        let mut broker = None;
+        let starting = Box::pin(async {
             Box::pin(migrate::up(&local.databases(&config))).await?;
-            let broker = Broker::start(data_dir, path, any_port, passwords, log).await?;
+            let prepared = Broker::prepare(data_dir, path, any_port, passwords, log).await?;
+            let broker = broker.insert(prepared);
+            broker.launch().await?;
             let own = Credential::Provisioner;
             let url = broker.url_for(own.name(), passwords.of(own));
             let bus = Bus::jetstream(operator::connection(&url, own).await?, 1);
             bus.provision().await.context("the streams on NATS cannot be asserted")?;
-            anyhow::Ok((broker, bus))
-        };
-        match started.await {
-            Ok((broker, bus)) => Ok(Self { config, local, broker, bus }),
-            Err(error) => {
+            anyhow::Ok(bus)
+        });
+        match (shutdown.run_until_cancelled(starting).await, broker) {
+            (Some(Ok(bus)), Some(broker)) => Ok(Some(Self { config, local, broker, bus })),
+            (unfinished, broker) => {
+                if let Some(broker) = broker {
+                    broker.stop().await;
+                }
                 local.stop().await;
-                Err(error)
+                unfinished.transpose().map(|_told_to_stop| None)
             }
         }
     }
@@ -194,8 +206,7 @@ struct Here {
 
 impl Here {
     fn new(shared: &Shared, processes: Vec<RunningProcess>) -> Result<Self> {
-        let gateway = processes.iter().find(|process| process.name.starts_with(Group::Api.name()));
-        let gateway = gateway.context("no gateway was started")?;
+        let gateway = gateway(&processes).context("no gateway was started")?;
         let (listen, admin_listen) = (gateway.listen, gateway.admin_listen);
         let running = Running {
             pid: std::process::id(),
@@ -218,12 +229,17 @@ impl Here {
         Ok(Self { announcement, running: Mutex::new(running) })
     }
 
-    /// A process was started again, under another process id.
+    /// A process was started again, under another process id and, unless it was given one, on
+    /// another port.
     fn moved(&self, process: RunningProcess) {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let old = running.processes.iter_mut().find(|old| old.name == process.name);
         if let Some(old) = old {
             *old = process;
+        }
+        let found = gateway(&running.processes).map(|found| (found.listen, found.admin_listen));
+        if let Some((listen, admin_listen)) = found {
+            (running.listen, running.admin_listen) = (listen, admin_listen);
         }
         self.say(&running);
     }
@@ -240,6 +256,11 @@ impl Here {
             tracing::warn!(%error, "running.json could not be written");
         }
     }
+}
+
+/// The process that serves everybody: what the address of the whole instance is taken from.
+fn gateway(processes: &[RunningProcess]) -> Option<&RunningProcess> {
+    processes.iter().find(|process| process.name.starts_with(Group::Api.name()))
 }
 
 fn ready(listen: SocketAddr, config: &Config) {

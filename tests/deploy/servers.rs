@@ -15,8 +15,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
+    signals,
     tools::{root, run, text},
-    signals, wait,
+    wait,
 };
 
 /// A port that nobody uses at this moment.

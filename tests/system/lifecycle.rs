@@ -1,6 +1,11 @@
 //! Starting, stopping, dying and coming back.
 
-use std::{net::TcpListener, process::Command};
+use std::{
+    io::{ErrorKind, Read as _, Write as _},
+    net::{SocketAddr, TcpListener, TcpStream},
+    process::Command,
+    time::Duration,
+};
 
 use reqwest::StatusCode;
 
@@ -114,6 +119,56 @@ async fn readiness_follows_life() {
     })
     .await;
     assert!(refused.is_connect());
+}
+
+/// Whether the process has taken them or not, and whether they had said anything or not.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_has_connected_is_answered_before_the_end() {
+    let mut app = App::start(Shape::Memory).await;
+    let address = app.process().running.listen;
+    let mut silent = connected(address, 100);
+    // Connections are taken in their order, so those have been.
+    app.client().get("/health").await.expect(StatusCode::OK);
+    app.process().signal("STOP");
+    // Nearly all that the kernel lets wait: 128.
+    silent.extend(connected(address, 60));
+    let [mut queued, mute] = [connected(address, 60), connected(address, 1)];
+    queued.iter_mut().for_each(ask);
+    app.process().signal("TERM");
+    app.process().signal("CONT");
+    wait::until("new connections to be refused", || {
+        // Meanwhile they are neither accepted nor refused.
+        let attempt = TcpStream::connect_timeout(&address, Duration::from_millis(20));
+        let refused = attempt.is_err_and(|error| error.kind() == ErrorKind::ConnectionRefused);
+        async move { refused.then_some(()) }
+    })
+    .await;
+    silent.iter_mut().for_each(ask);
+    for mut stream in silent.into_iter().chain(queued) {
+        let answer = heard(&mut stream);
+        assert!(answer.starts_with("HTTP/1.1 401 "), "{answer}");
+        assert!(answer.contains("\r\nconnection: close\r\n"), "{answer}");
+    }
+    for mut stream in mute {
+        assert_eq!(heard(&mut stream), "", "a connection without a request is closed in the end");
+    }
+    assert_eq!(app.process().ended().await.code(), Some(0), "{}", app.output());
+}
+
+fn connected(address: SocketAddr, count: usize) -> Vec<TcpStream> {
+    (0..count).map(|_| TcpStream::connect(address).unwrap()).collect()
+}
+
+fn ask(stream: &mut TcpStream) {
+    stream.write_all(b"GET /api/cycles/cycles HTTP/1.1\r\nHost: lunation\r\n\r\n").unwrap();
+}
+
+/// Everything that comes until the other side closes the connection in order.
+fn heard(stream: &mut TcpStream) -> String {
+    stream.set_read_timeout(Some(wait::PATIENCE)).unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    text
 }
 
 fn postmaster_pid(app: &App) -> String {

@@ -18,6 +18,7 @@ use poem::{
     test::{TestClient, TestResponse},
 };
 use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
 
 use crate::support::{Api, Signer, read};
 
@@ -212,6 +213,18 @@ async fn only_a_configured_origin_may_read_answers() {
     let response = request.send().await;
     response.assert_header("access-control-allow-origin", "https://app.example");
     response.assert_header("vary", "Origin");
+}
+
+#[tokio::test]
+async fn a_process_that_stops_ends_the_connection_with_each_answer() {
+    let stopping = CancellationToken::new();
+    let api = Api::with(ApiOptions { stopping: stopping.clone(), ..ApiOptions::default() });
+    let get = async |path| api.client.get(path).send().await;
+    get("/openapi.json").await.assert_header_is_not_exist("connection");
+    stopping.cancel();
+    for path in ["/openapi.json", "/nowhere", "/api/cycles/cycles"] {
+        get(path).await.assert_header("connection", "close");
+    }
 }
 
 /// Also where a request may take less than the usual wait for a body: it is no lost answer.

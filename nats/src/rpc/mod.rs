@@ -9,6 +9,7 @@
 
 mod envelope;
 mod figures;
+mod meter;
 mod micro;
 mod remote;
 mod serve;

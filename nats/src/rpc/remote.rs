@@ -3,14 +3,15 @@
 use std::{marker::PhantomData, time::Instant};
 
 use async_nats::{Message, Request, RequestErrorKind, client::RequestError};
+use bytes::Bytes;
 use contracts::{
     Call, Refusal,
     handle::{Opened, Transport},
-    wire::{Outgoing, WireMailbox},
+    wire::{Op, Outgoing, WireMailbox},
 };
 use futures::future::BoxFuture;
 
-use super::{envelope, subject};
+use super::{envelope, meter::Asking, subject};
 use crate::Connection;
 
 /// The way to a group in another process.
@@ -34,15 +35,10 @@ impl<M: WireMailbox> Transport<M> for Remote<M> {
                 .payload(payload.into())
                 // The handle ends the wait at the deadline.
                 .timeout(None);
-            let answer = self.ask(&call, subject(M::GROUP, op), request).await?;
-            let Message { headers, payload, .. } = answer;
-            if envelope::is_refusal(headers.as_ref()) {
-                return Err(serde_json::from_slice(&payload).unwrap_or_else(|_error| {
-                    let (group, op, request_id) = (M::GROUP, op.name, &call.request_id);
-                    tracing::error!(group, op, %request_id, "a refusal cannot be understood");
-                    Refusal::internal()
-                }));
-            }
+            let asking = Asking::new(M::GROUP, op);
+            let answer = self.ask(&call, op, request).await;
+            asking.ended(answer.as_ref().err());
+            let payload = answer?;
             if let Err(error) = asker.answer(&payload) {
                 let (group, op, request_id) = (M::GROUP, op.name, &call.request_id);
                 tracing::error!(group, op, %request_id, %error, "another build answers?");
@@ -61,24 +57,27 @@ impl<M: WireMailbox> Transport<M> for Remote<M> {
 
 impl<M: WireMailbox> Remote<M> {
     /// Sends a request and waits for its answer as long as the connection lasts.
-    async fn ask(
-        &self,
-        call: &Call,
-        subject: String,
-        request: Request,
-    ) -> Result<Message, Refusal> {
+    async fn ask(&self, call: &Call, op: Op, request: Request) -> Result<Bytes, Refusal> {
         let mut losses = self.connection.losses();
         // Without a connection the library would keep the request, and send it some time later.
         if !self.connection.is_connected() || call.deadline <= Instant::now() {
             return Err(Refusal::unavailable());
         }
-        tokio::select! {
+        let sending = self.connection.client().send_request(subject(M::GROUP, op), request);
+        let answer = tokio::select! {
             biased;
-            answer = self.connection.client().send_request(subject, request) => {
-                answer.map_err(|error| refusal_of(&error))
-            }
-            Ok(()) = losses.changed() => Err(Refusal::interrupted()),
+            answer = sending => answer.map_err(|error| refusal_of(&error))?,
+            Ok(()) = losses.changed() => return Err(Refusal::interrupted()),
+        };
+        let Message { headers, payload, .. } = answer;
+        if envelope::is_refusal(headers.as_ref()) {
+            return Err(serde_json::from_slice(&payload).unwrap_or_else(|_error| {
+                let (group, op, request_id) = (M::GROUP, op.name, &call.request_id);
+                tracing::error!(group, op, %request_id, "a refusal cannot be understood");
+                Refusal::internal()
+            }));
         }
+        Ok(payload)
     }
 }
 

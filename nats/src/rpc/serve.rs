@@ -21,7 +21,7 @@ use futures::{
 use tokio::time::{timeout, timeout_at};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use super::{Gate, envelope, figures::Figures, micro::Introduction, subject};
+use super::{Gate, envelope, figures::Figures, meter, micro::Introduction, subject};
 use crate::{BusError, Connection, accounts::Credential, connection::NO_CONNECTION};
 
 /// Requests of one process that are worked on at a time; more are refused at once. The group's own
@@ -230,6 +230,7 @@ impl<M: WireMailbox> Shared<M> {
             tracing::warn!(%error, group = M::GROUP, "an answer could not be sent");
         }
         self.figures[place].record(started.elapsed(), refusal.as_ref());
+        meter::answered(M::GROUP, M::OPS[place], started, refusal.as_ref());
     }
 }
 

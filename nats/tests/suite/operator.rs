@@ -120,6 +120,42 @@ async fn a_replay_does_not_hide_a_newer_wake_up() {
 }
 
 #[tokio::test]
+async fn a_replay_asks_for_no_less_than_the_dead_letter_did() {
+    let (bus, server) = Stage::broker().await;
+    let operator = operator(&server).await;
+    bury(&bus, Durable::Analytics, 42, 8).await;
+    // A relay that was paused publishes late what it had claimed before.
+    bus.publish(&event(Topic::CycleChanged, 42, 7), 1).await.unwrap();
+    let letter = operator.dead_letter(1).await.unwrap().unwrap();
+    let id = Uuid::from_u128(7);
+    let Replayed::Published { event, .. } = operator.replay(&letter, id).await.unwrap() else {
+        panic!("it names a user")
+    };
+    assert_eq!(event.wake_up.version, Version::new(8));
+
+    // As an older build wrote it, of a user for whom nothing waits.
+    let mut record = letter.record.unwrap();
+    record.user_id = Some(UserId::new(43));
+    record.subject = Topic::CycleChanged.subject(UserId::new(43));
+    record.version = None;
+    let context = jetstream::new(server.client().await);
+    let record = serde_json::to_vec(&record).unwrap();
+    context.publish("dlq.analytics.failed", record.into()).await.unwrap().await.unwrap();
+    let letter = operator.dead_letter(2).await.unwrap().unwrap();
+    let other = Uuid::from_u128(8);
+    let Replayed::Published { event, .. } = operator.replay(&letter, other).await.unwrap() else {
+        panic!("it names a user")
+    };
+    assert_eq!(event.wake_up.version, Version::new(1), "whatever the owner has is enough");
+    let mut inbox = bus.subscribe(Durable::Analytics).await.unwrap();
+    for user in [42, 43] {
+        let delivery = next(&mut inbox).await;
+        assert_eq!(event_of(&delivery).wake_up.user_id, UserId::new(user));
+        delivery.ack().await.unwrap();
+    }
+}
+
+#[tokio::test]
 async fn replays_and_the_relay_do_not_overtake_each_other() {
     let (bus, server) = Stage::broker().await;
     let operator = operator(&server).await;

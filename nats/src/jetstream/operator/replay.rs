@@ -60,8 +60,8 @@ fn wakes(record: &DeadLetter) -> Option<(Topic, UserId, &DeadLetter)> {
     Some((topic, user_id, record))
 }
 
-/// The stream keeps one wake-up per user, so the fresh one takes the place of whatever waits there.
-/// It announces the greater version, and it is published only if nothing has come between.
+/// The stream keeps one wake-up per user, so the fresh one takes the place of whatever waits there,
+/// and it is published only if nothing has come between.
 async fn publish(
     link: &Link,
     topic: Topic,
@@ -103,6 +103,11 @@ async fn last(link: &Link, topic: Topic, user_id: UserId) -> Result<Last, BusErr
     }))
 }
 
+/// Whoever hears a wake-up asks the owner for the current state; the version says from which one on
+/// that is enough. So it is the greatest that was announced: with a lesser one, a consumer that has
+/// stored as much would have nothing to do, and the letter, or what waited in the stream, would be
+/// gone without its effect. If the owner was set back behind it, the replay fails like the event did,
+/// and is a dead letter again; the sweeps apply what the owner has.
 fn fresh(
     topic: Topic,
     user_id: UserId,
@@ -111,6 +116,7 @@ fn fresh(
     event_id: Uuid,
 ) -> Result<Event, BusError> {
     let known = record.version.max(last.version);
+    // An older build did not write it, and nothing waits: whatever the owner has is enough.
     let version = known.unwrap_or(Version::new(1));
     let verb = record.verb.unwrap_or(Verb::Edited);
     let request_id = record.request_id.clone();

@@ -1,7 +1,7 @@
 //! What passes, as it passes. Live by a plain subscription; what was before by reading the streams,
 //! which keep the last event of each user.
 
-use std::{collections::HashSet, sync::Arc, time::SystemTime};
+use std::{collections::VecDeque, sync::Arc, time::SystemTime};
 
 use async_nats::{HeaderMap, Message, Subscriber};
 use contracts::{call::RequestId, events::WakeUp};
@@ -21,14 +21,21 @@ use crate::{BusError, DeadLetter, streams, wire};
 /// Matches every message of a stream.
 const ANY: &str = ">";
 
+/// How many of the events that were read are remembered. Only the youngest can be heard too: those
+/// that were published while the tail began.
+const TOLD_MAX: usize = 4_096;
+
 /// What is published, in the order of its publication.
 pub struct Tail {
     link: Arc<Link>,
     past: Vec<Stretch>,
     live: SelectAll<Subscriber>,
-    /// What was read from the streams and will be heard too, or has been.
-    told: HashSet<Uuid>,
+    told: Told,
 }
+
+/// The events that were read from the streams, the youngest last, and may be heard too.
+#[derive(Default)]
+struct Told(VecDeque<Uuid>);
 
 /// One message that was published.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,7 +103,7 @@ impl Tail {
             stretch.next = stretch.first_from(&link, first).await?;
             stretches.push(stretch);
         }
-        Ok(Self { link, past: stretches, live: select_all(live), told: HashSet::new() })
+        Ok(Self { link, past: stretches, live: select_all(live), told: Told::default() })
     }
 
     /// The next message. None only when the connection was closed for good. Cancel-safe.
@@ -105,7 +112,7 @@ impl Tail {
             let Stored { subject, headers, payload, at, .. } = stored;
             let content = Content::of(&subject, Some(&headers), &payload);
             if let Content::WakeUp(wake_up, _) = &content {
-                self.told.insert(wake_up.event_id);
+                self.told.remember(wake_up.event_id);
             }
             return Ok(Some(Seen { subject, kept_at: Some(at), content }));
         }
@@ -121,7 +128,7 @@ impl Tail {
 
     /// Whether it was read from a stream already; the second time it counts.
     fn was_told(&mut self, content: &Content) -> bool {
-        matches!(content, Content::WakeUp(wake_up, _) if self.told.remove(&wake_up.event_id))
+        matches!(content, Content::WakeUp(wake_up, _) if self.told.forget(wake_up.event_id))
     }
 
     /// Takes the oldest message that is still to be read, and only once its successor is known: a
@@ -133,6 +140,21 @@ impl Tail {
         let sequence = stretch.next.as_ref().map_or(0, |stored| stored.sequence);
         let successor = stretch.first_from(&self.link, sequence + 1).await?;
         Ok(std::mem::replace(&mut stretch.next, successor))
+    }
+}
+
+impl Told {
+    fn remember(&mut self, event_id: Uuid) {
+        if self.0.len() == TOLD_MAX {
+            self.0.pop_front();
+        }
+        self.0.push_back(event_id);
+    }
+
+    /// Whether it was remembered.
+    fn forget(&mut self, event_id: Uuid) -> bool {
+        let place = self.0.iter().rposition(|told| *told == event_id);
+        place.and_then(|place| self.0.remove(place)).is_some()
     }
 }
 
@@ -176,4 +198,24 @@ async fn first_since(
         }
     }
     Ok(from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_youngest_are_remembered_and_each_once() {
+        let mut told = Told::default();
+        let (count, id) = (u128::try_from(TOLD_MAX).unwrap(), Uuid::from_u128);
+        for number in 0..=count {
+            told.remember(id(number));
+        }
+        assert_eq!(told.0.len(), TOLD_MAX);
+        assert!(!told.forget(id(0)), "the oldest made room");
+        for number in [1, count / 2, count] {
+            assert!(told.forget(id(number)));
+            assert!(!told.forget(id(number)), "the second time it is another publication");
+        }
+    }
 }

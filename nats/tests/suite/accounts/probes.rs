@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command, time::Instant};
 use async_nats::jetstream::{self, stream};
 use futures::FutureExt;
 use nats::{
-    BusError, Connection, Enforcement, NatsOptions,
+    BusError, Connection, Durable, Enforcement, NatsOptions,
     accounts::{
         Credential, committed_synced_configuration, permissions, server_knows_sync_interval,
     },
@@ -14,7 +14,7 @@ use nats::{
 use tempfile::TempDir;
 
 use super::server::{GuardedServer, program};
-use crate::support::NatsServer;
+use crate::support::{NatsServer, event, event_of, next};
 
 /// What whoever starts the product can wait for without asking what is going on.
 const AT_ONCE: std::time::Duration = std::time::Duration::from_secs(2);
@@ -145,6 +145,44 @@ async fn a_probe_leaves_no_trace() {
         requests += 1;
     }
     assert!(requests > 0, "the listener hears");
+}
+
+/// A pull that the server understood would take an event away for 30 s, and an acknowledgement for
+/// good.
+#[tokio::test]
+async fn a_probe_takes_no_event_that_waits() {
+    let server = GuardedServer::start();
+    let bus = server.bus(Credential::All).await;
+    bus.provision().await.unwrap();
+    for (credential, durable) in [
+        (Credential::Analytics, Durable::Analytics),
+        (Credential::Notifications, Durable::Notifications),
+    ] {
+        let waiting = event(durable.topic(), 42, 3);
+        bus.publish(&waiting, 1).await.unwrap();
+        for credential in [credential, Credential::All] {
+            probe(&server.url(credential), credential).await.unwrap();
+        }
+        let context = jetstream::new(server.client(Credential::All).await);
+        let stream = context.get_stream(streams_of(durable)).await.unwrap();
+        let info = stream.consumer_info(durable.name()).await.unwrap();
+        assert_eq!((info.num_pending, info.num_ack_pending), (1, 0), "{credential}");
+        let mut inbox = bus.subscribe(durable).await.unwrap();
+        // One that is taken already, as by a process that works on it.
+        let delivery = next(&mut inbox).await;
+        assert_eq!((event_of(&delivery), delivery.attempt()), (waiting, 1), "{credential}");
+        probe(&server.url(credential), credential).await.unwrap();
+        let info = stream.consumer_info(durable.name()).await.unwrap();
+        assert_eq!((info.num_pending, info.num_ack_pending), (0, 1), "{credential}");
+        delivery.ack().await.unwrap();
+    }
+}
+
+fn streams_of(durable: Durable) -> &'static str {
+    match durable {
+        Durable::Analytics => "CYCLES",
+        Durable::Notifications => "PREDICTIONS",
+    }
 }
 
 #[tokio::test]

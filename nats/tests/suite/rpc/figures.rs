@@ -6,10 +6,11 @@ use async_nats::{
 };
 use contracts::cycles::CyclesMailbox;
 use futures::StreamExt;
+use metrics_exporter_prometheus::PrometheusBuilder;
 use nats::rpc;
 use serde::de::DeserializeOwned;
 
-use super::support::{LONG, Replica, call, call_with, cycles, get_cycle};
+use super::support::{LONG, Replica, call, call_with, cycles, get_cycle, group};
 use crate::support::{NatsServer, PATIENCE, connection};
 
 /// Asks everyone, and takes as many answers.
@@ -63,4 +64,42 @@ async fn replicas_say_who_they_are_and_what_they_did() {
     one.leave().await;
     let left: Vec<PingResponse> = ask_all(&client, "$SRV.PING.lunation-cycles", 1).await;
     assert_eq!(left.len(), 1);
+}
+
+/// Nextest gives each test a process, so the recorder is this test's own.
+#[tokio::test]
+async fn both_sides_count_by_group_operation_and_outcome() {
+    let metrics = PrometheusBuilder::new().install_recorder().unwrap();
+    let server = NatsServer::start();
+    let there = connection(&server.url()).await;
+    let here = rpc::remote::<CyclesMailbox>(&connection(&server.url()).await);
+    // Nobody there; answered; without a token; never answered.
+    here.ask(&call(LONG), get_cycle()).await.map(|_cycle| ()).unwrap_err();
+    let answering = Replica::start(&there, cycles()).await;
+    here.ask(&call(LONG), get_cycle()).await.map(|_cycle| ()).unwrap();
+    here.ask(&call_with(None, LONG), get_cycle()).await.map(|_cycle| ()).unwrap_err();
+    answering.leave().await;
+    let kept = std::sync::Mutex::new(Vec::new());
+    let silent = group(move |_call, message: CyclesMailbox| kept.lock().unwrap().push(message));
+    let _silent = Replica::start(&there, silent).await;
+    let soon = std::time::Duration::from_millis(100);
+    here.ask(&call(soon), get_cycle()).await.map(|_cycle| ()).unwrap_err();
+
+    let counted = |side: &str, outcome: &str| {
+        let labels = format!(r#"group="cycles",op="get_cycle",outcome="{outcome}""#);
+        let line = format!("lunation_rpc_{side}_requests_total{{{labels}}} 1\n");
+        metrics.render().contains(&line)
+    };
+    for outcome in ["ok", "unauthenticated", "interrupted"] {
+        assert!(counted("client", outcome), "{outcome}: {}", metrics.render());
+    }
+    // By now, or when the silent group's own deadline has passed.
+    crate::support::until("the answers to be counted", async || {
+        ["ok", "unauthenticated", "interrupted"].iter().all(|it| counted("server", it))
+    })
+    .await;
+    assert!(counted("client", "unavailable"), "{}", metrics.render());
+    let seconds = r#"lunation_rpc_client_duration_seconds_count{group="cycles",op="get_cycle"} 4"#;
+    assert!(metrics.render().contains(seconds), "{}", metrics.render());
+    assert!(!metrics.render().contains("request-1"), "no ids");
 }
