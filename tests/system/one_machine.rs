@@ -28,6 +28,7 @@ MC4CAQAwBQYDK2VwBCIEIJ1hsZ3v/VpguoRK9JLsLMREScVpezJpGXA7rAMcrn9g
 /// What `running.json` says of the processes.
 #[derive(Deserialize)]
 struct Together {
+    listen: SocketAddr,
     nats_url: String,
     nats_pid: u32,
     processes: Vec<Member>,
@@ -145,12 +146,19 @@ async fn what_dies_is_started_again_and_what_is_killed_leaves_nothing() {
     let mut instance = Instance::start(&[]).await;
     let person = instance.client().somebody().await;
     person.log_cycle("2025-01-01", None).await;
-    let (before, broker) = (instance.member("cycles"), instance.together().nats_pid);
-    signals::send_to("KILL", before.pid);
-    wait::until("cycles to be started again", || async {
-        (instance.member("cycles").pid != before.pid).then_some(())
-    })
-    .await;
+    let broker = instance.together().nats_pid;
+    for name in ["cycles", "api"] {
+        let before = instance.member(name);
+        signals::send_to("KILL", before.pid);
+        wait::until(&format!("{name} to be started again"), || async {
+            (instance.member(name).pid != before.pid).then_some(())
+        })
+        .await;
+    }
+    // The kernel gave the gateway another port, and who looks for the instance finds it.
+    let listen = instance.together().listen;
+    assert_eq!(listen, instance.member("api").listen);
+    let person = person.at(Client::new(format!("http://{listen}")));
     signals::send_to("KILL", broker);
     gone("the broker", broker).await;
     wait::until("the broker to be started again", || async {

@@ -3,7 +3,6 @@
 
 mod drills;
 mod instance;
-mod outages;
 
 use std::process::ExitCode;
 
@@ -20,7 +19,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
-    /// Kills and pauses processes of a split instance under load, and counts what must not be
+    /// Does things to a split instance under load, and counts what must not be
     Drills(drills::Options),
 }
 

@@ -21,22 +21,18 @@ pub enum Failure {
     TimedOut,
 }
 
-/// How often requests failed in which way, with examples of what was said.
+/// How often requests failed in which way, with an example each: which request, and what was said.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     counts: BTreeMap<Failure, u64>,
     examples: BTreeMap<Failure, String>,
-    reset: Vec<String>,
 }
 
 impl Tally {
     /// Counts a failure; `said` is what came with it, to the request of this id.
     pub fn count(&mut self, failure: Failure, said: &str, request_id: &str) {
-        if failure == Failure::Reset {
-            self.reset.push(request_id.to_owned());
-        }
         *self.counts.entry(failure).or_default() += 1;
-        self.examples.entry(failure).or_insert_with(|| said.to_owned());
+        self.examples.entry(failure).or_insert_with(|| format!("{request_id}: {said}"));
     }
 
     /// Adds another tally.
@@ -44,7 +40,6 @@ impl Tally {
         for (failure, count) in other.counts {
             *self.counts.entry(failure).or_default() += count;
         }
-        self.reset.extend(other.reset);
         for (failure, example) in other.examples {
             self.examples.entry(failure).or_insert(example);
         }
@@ -53,11 +48,6 @@ impl Tally {
     /// How often requests failed in this way.
     pub fn of(&self, failure: Failure) -> u64 {
         self.counts.get(&failure).copied().unwrap_or_default()
-    }
-
-    /// The ids of the requests whose connection broke.
-    pub fn reset(&self) -> &[String] {
-        &self.reset
     }
 
     /// Failures of other kinds than these, described; none if there are none.

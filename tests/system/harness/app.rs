@@ -239,6 +239,11 @@ impl App {
         }
         let data_dir = self.directory.path().join(directory);
         std::fs::create_dir_all(&data_dir).unwrap();
+        if group == "users" && data_dir != self.data_dir() {
+            // All of the group sign with the same key.
+            let key = self.data_dir().join("signing-key.pem").display().to_string();
+            start.environment.insert("LUNATION_AUTH_SIGNING_KEY_FILE".to_owned(), key);
+        }
         Process::start(&data_dir, &start).await
     }
 
