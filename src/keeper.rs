@@ -69,7 +69,7 @@ impl Keeper {
                 tracing::warn!(%error, "the log of a program is not kept");
             }
             drop(started_sender.send(Ok(child.id())));
-            wait_for_end(&child);
+            wait_for_end(&mut child);
             // Whoever hears of the end may ask what was said last.
             let _heard_or_not = copied.recv_timeout(LAST_WORDS);
             // Its id is free for another program from here on: `signal` reads under the same lock.
@@ -151,10 +151,12 @@ impl Drop for Keeper {
 }
 
 /// Waits until a program has ended, and leaves it to be waited for: its id stays its own.
-fn wait_for_end(child: &Child) {
+fn wait_for_end(child: &mut Child) {
     let ended = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
     if let Err(error) = retry_on_intr(|| waitid(WaitId::Pid(Pid::from_child(child)), ended)) {
         tracing::warn!(%error, "a program cannot be waited for without its status");
+        // Its id is given back a little early then; the caller gets the same status again.
+        let _told_to_the_caller = child.wait();
     }
 }
 

@@ -46,6 +46,10 @@ pub(crate) fn stop(
     let pid_number = pid.as_raw_nonzero().get();
     tracing::warn!(pid = pid_number, "stopping a {name} that outlived its lunation");
     for (signal, patience) in signals {
+        // Right before each signal: in the meantime its id may have become somebody else's.
+        if !is_meant(pid) {
+            return Ok(());
+        }
         match kill_process(pid, *signal) {
             Ok(()) | Err(rustix::io::Errno::SRCH) => {}
             Err(error) => {
@@ -60,6 +64,9 @@ pub(crate) fn stop(
             }
             sleep(LOOK_EVERY);
         }
+    }
+    if !is_meant(pid) {
+        return Ok(());
     }
     bail!("a former {name} (process {pid_number}) of this data directory does not stop")
 }

@@ -72,12 +72,12 @@ impl Embedded {
         let (server, stopping) = (Mutex::new(None), CancellationToken::new());
         let embedded = Self { cluster: Arc::new(cluster), server, stopping };
         let launched =
-            async { launch(&embedded.cluster, &mut *embedded.server.lock().await).await };
-        match shutdown.run_until_cancelled(launched).await {
-            Some(Ok(())) => Ok(Some(embedded)),
+            launch(&embedded.cluster, &mut *embedded.server.lock().await, shutdown).await;
+        match launched {
+            Ok(Launched::Up) => Ok(Some(embedded)),
             unfinished => {
                 embedded.stop().await;
-                unfinished.transpose().map(|_told_to_stop| None)
+                unfinished.map(|_told_to_stop| None)
             }
         }
     }
@@ -112,10 +112,9 @@ impl Embedded {
                 bail!("the embedded Postgres died {} times within a minute", deaths.len());
             }
             tracing::error!(%status, "the embedded Postgres died; starting it again");
-            let launched = launch(&self.cluster, &mut server);
-            match self.stopping.run_until_cancelled(launched).await {
-                Some(launched) => launched?,
-                None => return Ok(()),
+            match launch(&self.cluster, &mut server, &self.stopping).await? {
+                Launched::Up => {}
+                Launched::ToldToStop => return Ok(()),
             }
         }
     }
@@ -157,27 +156,53 @@ pub(crate) fn running_database_url(data_dir: &Path, domain: Domain) -> Result<Se
     Ok(cluster::socket_url(&directory, domain, passwords.of(domain)))
 }
 
+/// What became of bringing up a server.
+enum Launched {
+    /// It takes connections.
+    Up,
+    /// Whoever wanted it no longer does.
+    ToldToStop,
+}
+
 /// Brings up a server on a prepared cluster, with everything that a killed one left cleared away.
 /// It is in `place` as soon as it runs.
-async fn launch(cluster: &Arc<Cluster>, place: &mut Option<Server>) -> Result<()> {
+///
+/// What blocks is never left behind: it works on files that the next one to start works on too, so
+/// a stop waits for it.
+async fn launch(
+    cluster: &Arc<Cluster>,
+    place: &mut Option<Server>,
+    stop: &CancellationToken,
+) -> Result<Launched> {
     let started = Instant::now();
     let mut password_is_set = false;
     loop {
         let preparing = Arc::clone(cluster);
         spawn_blocking(move || preparing.clear_leftovers()).await??;
+        if stop.is_cancelled() {
+            return Ok(Launched::ToldToStop);
+        }
         let server = place.insert(Server::spawn(cluster)?);
-        match provision::wait_until_ready(cluster, server).await {
+        let ready = stop.run_until_cancelled(provision::wait_until_ready(cluster, server)).await;
+        let Some(ready) = ready else { return Ok(Launched::ToldToStop) };
+        match ready {
             Ok(Readiness::Connected(mut connection)) => {
-                provision::check_durability(&mut connection).await?;
-                provision::databases_and_roles(&mut connection, &cluster.passwords)
-                    .await
-                    .context("the embedded databases could not be created")?;
+                let provisioned = stop.run_until_cancelled(async {
+                    provision::check_durability(&mut connection).await?;
+                    provision::databases_and_roles(&mut connection, &cluster.passwords)
+                        .await
+                        .context("the embedded databases could not be created")
+                });
+                match provisioned.await {
+                    Some(provisioned) => provisioned?,
+                    None => return Ok(Launched::ToldToStop),
+                }
                 tracing::info!(
                     version = %cluster.binaries.version,
                     elapsed_ms = started.elapsed().as_secs_f64() * 1e3,
                     "the embedded Postgres is ready"
                 );
-                return Ok(());
+                return Ok(Launched::Up);
             }
             // The passwords were lost and made anew, or an earlier version made this cluster.
             Ok(Readiness::PasswordRefused) if !password_is_set => {

@@ -19,7 +19,7 @@ use crate::{
 const START_PATIENCE: Duration = Duration::from_mins(1);
 /// How often the data directory of a starting process is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
-/// A process needs at most 35 s to stop cleanly.
+/// A process needs at most 37 s to stop cleanly.
 const STOP: [(Signal, Duration); 2] =
     [(Signal::TERM, Duration::from_secs(40)), (Signal::KILL, Duration::from_secs(5))];
 

@@ -20,29 +20,37 @@ const ANSWERED: Names = Names {
     seconds: "lunation_rpc_server_duration_seconds",
 };
 
+/// Whoever asked went away before there was an answer.
+const ABANDONED: &str = "abandoned";
+
 /// A request that this process waits for. Counted when it is dropped: whoever gives up waiting at
 /// the deadline drops it without an outcome, and is told `Interrupted`.
 pub(super) struct Asking {
     group: &'static str,
     op: Op,
     started: Instant,
-    outcome: &'static str,
+    deadline: Instant,
+    outcome: Option<&'static str>,
 }
 
 impl Asking {
-    pub(super) fn new(group: &'static str, op: Op) -> Self {
-        Self { group, op, started: Instant::now(), outcome: name_of(ErrorKind::Interrupted) }
+    pub(super) fn new(group: &'static str, op: Op, deadline: Instant) -> Self {
+        Self { group, op, started: Instant::now(), deadline, outcome: None }
     }
 
     /// What came of it.
     pub(super) fn ended(mut self, refusal: Option<&Refusal>) {
-        self.outcome = outcome(refusal);
+        self.outcome = Some(outcome(refusal));
     }
 }
 
 impl Drop for Asking {
     fn drop(&mut self) {
-        count(&ASKED, self.group, self.op, self.started, self.outcome);
+        let late = || Instant::now() >= self.deadline;
+        let outcome = self
+            .outcome
+            .unwrap_or_else(|| if late() { name_of(ErrorKind::Interrupted) } else { ABANDONED });
+        count(&ASKED, self.group, self.op, self.started, outcome);
     }
 }
 

@@ -35,7 +35,7 @@ impl<M: WireMailbox> Transport<M> for Remote<M> {
                 .payload(payload.into())
                 // The handle ends the wait at the deadline.
                 .timeout(None);
-            let asking = Asking::new(M::GROUP, op);
+            let asking = Asking::new(M::GROUP, op, call.deadline);
             let answer = self.ask(&call, op, request).await;
             asking.ended(answer.as_ref().err());
             let payload = answer?;

@@ -16,7 +16,6 @@ mod protocol;
 #[cfg(test)]
 mod rpc;
 #[cfg(test)]
-#[cfg(test)]
 #[path = "../../../actors/runtime/tests/support/signals.rs"]
 mod signals;
 #[cfg(test)]

@@ -33,11 +33,10 @@ pub(super) async fn away(instance: &mut Instance, course: &Course) -> Result<Ver
     }
     scene.instance.signal(BROKER, Signal::CONT)?;
     scene.tell("it is back");
-    let verdict = scene.close(&CAUGHT_UP).await?;
-    Ok(verdict)
+    scene.close(&CAUGHT_UP).await
 }
 
-/// Killed, now and then at once again.
+/// Killed, again and again.
 ///
 /// # Errors
 /// The instance cannot be drilled.

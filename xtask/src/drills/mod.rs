@@ -101,7 +101,9 @@ pub(crate) async fn run(options: Options) -> Result<bool> {
     }
     if !failed.is_empty() {
         let (names, seed) = (failed.join(","), course.seed);
-        println!("the same faults and writes again: --only {names} --seed {seed}");
+        println!(
+            "the same faults and writes again: --only {names} --seed {seed} --minutes {minutes}"
+        );
     }
     Ok(failed.is_empty())
 }
@@ -131,7 +133,11 @@ impl Drill {
             println!("left behind: {}", instance.keep().display());
         }
         result?;
-        instance.stop().await?;
+        let stopped = instance.stop().await;
+        if stopped.is_err() {
+            println!("left behind: {}", instance.keep().display());
+        }
+        stopped?;
         Ok(is_clean)
     }
 

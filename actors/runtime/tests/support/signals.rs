@@ -5,7 +5,8 @@ use std::process::{Child, Command};
 use rustix::process::{Pid, WaitOptions, waitpid};
 
 /// Sends a signal by its name. A process that is told to stop has stopped when this returns: the
-/// kernel stops one thread after the other, and until the last one has, it may still answer.
+/// kernel stops one thread after the other, and until the last one has, it may still answer. Not for one that has stopped already: that is not
+/// reported twice.
 pub(crate) fn send(name: &str, child: &Child) {
     send_to(name, child.id());
     if name == "STOP" {

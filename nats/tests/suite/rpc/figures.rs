@@ -10,7 +10,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use nats::rpc;
 use serde::de::DeserializeOwned;
 
-use super::support::{LONG, Replica, call, call_with, cycles, get_cycle, group};
+use super::support::{AT_ONCE, LONG, Replica, call, call_with, cycles, get_cycle, group};
 use crate::support::{NatsServer, PATIENCE, connection};
 
 /// Asks everyone, and takes as many answers.
@@ -82,8 +82,7 @@ async fn both_sides_count_by_group_operation_and_outcome() {
     let kept = std::sync::Mutex::new(Vec::new());
     let silent = group(move |_call, message: CyclesMailbox| kept.lock().unwrap().push(message));
     let _silent = Replica::start(&there, silent).await;
-    let soon = std::time::Duration::from_millis(100);
-    here.ask(&call(soon), get_cycle()).await.map(|_cycle| ()).unwrap_err();
+    here.ask(&call(AT_ONCE), get_cycle()).await.map(|_cycle| ()).unwrap_err();
 
     let counted = |side: &str, outcome: &str| {
         let labels = format!(r#"group="cycles",op="get_cycle",outcome="{outcome}""#);
