@@ -70,7 +70,10 @@ pub(crate) async fn serve(launch: Launch, front: Front) -> Result<()> {
         nats_pid: None,
         processes: Vec::new(),
     };
-    if !front.verifier.has_keys_within(KEYS_WAIT).await {
+    let keys = shutdown.run_until_cancelled(front.verifier.has_keys_within(KEYS_WAIT)).await;
+    // Told to stop before anybody could be served.
+    let Some(has_keys) = keys else { return Ok(()) };
+    if !has_keys {
         tracing::warn!("the users group is away: who is signed in is refused until it returns");
     }
     let announcement = Announcement::write(&config.storage.data_dir, &here)

@@ -14,7 +14,7 @@ use crate::{
 /// # Errors
 /// Logging was started before.
 pub(crate) fn log(more: &str) -> Result<()> {
-    telemetry::start(&Log { format: LogFormat::Pretty, filter: format!("warn{more}") })
+    telemetry::start(&Log { format: LogFormat::Auto, filter: format!("warn{more}") })
 }
 
 /// Connects as an operator.

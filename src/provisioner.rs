@@ -6,7 +6,7 @@ use actor_runtime::{
     background::{self, LoopResult},
     supervisor::Child,
 };
-use nats::Bus;
+use nats::{Asserted, Bus, Change};
 use tokio::time;
 
 /// How often, beside after every outage.
@@ -27,11 +27,20 @@ pub(crate) fn child(bus: Bus) -> Child {
 
 /// Asserts them for ever.
 pub(crate) async fn run(bus: Bus) {
+    let mut is_failing = false;
     loop {
         let pause = match bus.provision().await {
-            Ok(_asserted) => EVERY,
+            Ok(asserted) => {
+                is_failing = false;
+                asserted.iter().for_each(tell);
+                EVERY
+            }
             Err(error) => {
-                tracing::warn!(%error, "the streams could not be asserted");
+                // Tried again soon and often: said once.
+                if !is_failing {
+                    tracing::warn!(%error, "the streams could not be asserted");
+                }
+                is_failing = true;
                 RETRY
             }
         };
@@ -39,5 +48,14 @@ pub(crate) async fn run(bus: Bus) {
             () = time::sleep(pause) => {}
             () = bus.connection_changed() => {}
         }
+    }
+}
+
+/// Says what was not as it shall be.
+fn tell(Asserted { object, change }: &Asserted) {
+    match change {
+        Change::None => {}
+        Change::Created => tracing::warn!(object, "was missing on NATS and is made anew"),
+        Change::Corrected => tracing::warn!(object, "was changed on NATS and is set right"),
     }
 }

@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, PoisonError, RwLock},
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -43,6 +46,8 @@ pub struct Verifier {
     users: Handle<UsersMailbox>,
     keys: RwLock<Option<Arc<Keys>>>,
     last_fetch: Mutex<Option<Instant>>,
+    /// Whether the last look for them was in vain.
+    is_away: AtomicBool,
 }
 
 /// The keys as they were last fetched.
@@ -68,7 +73,12 @@ struct Claims {
 impl Verifier {
     /// Verifies with the keys that the users group publishes.
     pub fn new(users: Handle<UsersMailbox>) -> Self {
-        Self { users, keys: RwLock::new(None), last_fetch: Mutex::new(None) }
+        Self {
+            users,
+            keys: RwLock::new(None),
+            last_fetch: Mutex::new(None),
+            is_away: AtomicBool::new(false),
+        }
     }
 
     /// Who the token was issued to.
@@ -138,9 +148,15 @@ impl Verifier {
         *last_fetch = Some(Instant::now());
         let fetched = self.users.ask(&call.with_patience(FETCH_PATIENCE), GetSigningKeys {}).await;
         let fetched = fetched.map_err(|refusal| {
-            tracing::warn!(code = %refusal.code, "the signing keys cannot be had");
+            // Asked for again and again: said once.
+            if !self.is_away.swap(true, Ordering::Relaxed) {
+                tracing::warn!(code = %refusal.code, "the signing keys cannot be had");
+            }
             Refusal::unavailable()
         })?;
+        if self.is_away.swap(false, Ordering::Relaxed) {
+            tracing::info!("the signing keys can be had again");
+        }
         let keys = Arc::new(Keys::new(fetched));
         if keys.by_id.is_empty() {
             // Those that are known are better than none.

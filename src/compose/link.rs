@@ -44,7 +44,13 @@ impl Link {
         };
         let credential = operator::user_of(url.expose_secret()).and_then(Credential::parse);
         match credential {
-            Some(credential) => check_credential(credential, config, url).await?,
+            Some(credential) => {
+                if check_credential(credential, config, url).await? == Enforcement::Open {
+                    tracing::warn!(
+                        "the NATS server knows no permissions: who reaches it may do everything"
+                    );
+                }
+            }
             None if config.profile == Profile::Production => bail!(
                 "the NATS URL names no user of nats/server.conf; in the production profile each \
                  process has a credential of its own, because who reaches NATS without one may read \
@@ -159,30 +165,25 @@ pub(super) fn keys_child(verifier: &Arc<Verifier>) -> Child {
 
 /// Makes sure that the NATS user is the one for these groups and may do what they have to do: a
 /// permission that is missing would otherwise look like a time-out, some time later.
-async fn check_credential(
+pub(crate) async fn check_credential(
     credential: Credential,
     config: &Config,
     url: &SecretString,
-) -> Result<()> {
+) -> Result<Enforcement> {
     let groups = &config.groups;
     let own = credential_of(groups);
     if credential != own && credential != Credential::All {
         bail!("the NATS user {credential} is not for a process with {groups}; use {own}");
     }
     let probed = nats::probe(url.expose_secret(), credential).await;
-    match (probed.context("NATS cannot be used")?, config.profile) {
-        (Enforcement::Enforced, _) => {}
-        (Enforcement::Open, Profile::Production) => bail!(
+    let enforcement = probed.context("NATS cannot be used")?;
+    if enforcement == Enforcement::Open && config.profile == Profile::Production {
+        bail!(
             "the NATS server knows no permissions: who reaches it may do everything; start it with \
              nats/server.conf"
-        ),
-        (Enforcement::Open, Profile::Development) => {
-            tracing::warn!(
-                "the NATS server knows no permissions: who reaches it may do everything"
-            );
-        }
+        );
     }
-    Ok(())
+    Ok(enforcement)
 }
 
 /// The NATS user of a process with these groups.

@@ -5,7 +5,7 @@ mod databases;
 mod groups;
 mod link;
 
-pub(crate) use link::credential_of;
+pub(crate) use link::{check_credential, credential_of};
 
 use std::{sync::Arc, time::Duration};
 

@@ -116,8 +116,11 @@ impl Auth {
         let name = "auth.signing_key_file";
         if !groups.has_domain(Domain::Users) {
             // Who can read it can be everybody: the fewer processes know where it is, the better.
-            let known = profile == Profile::Production && self.signing_key_file.is_some();
-            reader.require(!known, name, "belongs to the users group alone; leave it out here");
+            reader.require(
+                self.signing_key_file.is_none(),
+                name,
+                "belongs to the users group alone; leave it out here",
+            );
             return;
         }
         if let Some(path) = &self.signing_key_file

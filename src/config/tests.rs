@@ -112,6 +112,15 @@ fn every_problem_names_its_key_and_origin() {
         ("[auth]\naudience = \" \"", &[], "auth.audience ("),
         ("", &[("LUNATION_AUTH_ACCESS_TOKEN_TTL_SECONDS", "1")], "auth.access_token_ttl_seconds"),
         ("", &[("LUNATION_AUTH_SIGNING_KEY_FILE", "/absent")], "auth.signing_key_file"),
+        (
+            "",
+            &[
+                ("LUNATION_GROUPS", "cycles"),
+                ("NATS_URL", "nats://broker"),
+                ("LUNATION_AUTH_SIGNING_KEY_FILE", "/absent"),
+            ],
+            "belongs to the users group alone",
+        ),
         ("", &[("LUNATION_GROUPS", "all,moon")], "groups (LUNATION_GROUPS)"),
         ("", &[("LUNATION_GROUPS", "users,analytics")], "leaves out cycles, which users,analytics"),
         ("", &[("LUNATION_GROUPS", "notifications")], "leaves out users, analytics, which"),

@@ -2,8 +2,8 @@
 
 use std::{io, net::SocketAddr, time::Duration};
 
-use nats::{Bus, Connection, NatsOptions, accounts::Credential};
-use secrecy::ExposeSecret as _;
+use nats::{Bus, Connection, Enforcement, NatsOptions, accounts::Credential};
+use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use tokio::{
     io::{AsyncBufReadExt as _, BufReader},
@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::Check;
-use crate::{config::Config, operator};
+use crate::{compose::check_credential, config::Config, operator};
 
 const PATIENCE: Duration = Duration::from_secs(3);
 const PORT: u16 = 4222;
@@ -40,17 +40,36 @@ pub(super) async fn bus(config: &Config) -> Vec<Check> {
         client_name: "lunation-doctor".to_owned(),
         inbox_prefix: credential.map(Credential::inbox_prefix),
     };
+    if let Some(credential) = credential {
+        checks.push(permissions(credential, config, url).await);
+    }
     checks.push(match timeout(PATIENCE * 2, Connection::connect(options)).await {
         Ok(Ok(connection)) if Bus::jetstream(connection.clone(), 1).is_healthy().await => {
             Check::good("bus", "signed in, streams exist")
         }
-        Ok(Ok(_)) => Check::good("bus", "signed in, streams will be created at the start"),
+        Ok(Ok(_)) => Check::good("bus", "signed in, streams are to be made"),
         Ok(Err(error)) => {
             Check::bad("bus", error.to_string(), "check NATS_URL and its credentials")
         }
         Err(_) => Check::bad("bus", "no answer in time", "check NATS_URL and the server's log"),
     });
     checks
+}
+
+/// What a start finds out about the credential, before it does anything else.
+async fn permissions(credential: Credential, config: &Config, url: &SecretString) -> Check {
+    let name = "NATS credential";
+    let advice = "see docs/decisions/0013-one-credential-per-group.md and nats/server.conf";
+    match timeout(PATIENCE * 2, check_credential(credential, config, url)).await {
+        Ok(Ok(Enforcement::Enforced)) => {
+            Check::good(name, format!("{credential} may do what it has to"))
+        }
+        Ok(Ok(Enforcement::Open)) => {
+            Check::good(name, "the server knows no permissions: everybody may do everything")
+        }
+        Ok(Err(error)) => Check::bad(name, format!("{error:#}"), advice),
+        Err(_) => Check::bad(name, "no answer in time", advice),
+    }
 }
 
 async fn server(address: &str) -> Check {

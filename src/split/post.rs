@@ -87,7 +87,7 @@ impl Post {
             if deaths.len() > DEATHS_MAX || failed_starts > DEATHS_MAX {
                 return Err(GaveUp(format!("{name} died or did not start, again and again")).into());
             }
-            tracing::error!(process = name, %status, "a process died; starting it again");
+            tracing::warn!(process = name, %status, "a process ended; starting it again");
             stopping.run_until_cancelled(sleep(pause_after(deaths.len()))).await;
             match stopping.run_until_cancelled(start()).await {
                 None => return Ok(()),

@@ -211,7 +211,16 @@ async fn each_process_gets_its_own_secrets_and_no_other() {
     assert_eq!(together.processes.len(), 5);
     assert!(!together.nats_url.contains('@'), "{}", together.nats_url);
     let configuration = instance.data_dir().join("nats/server.conf");
-    for file in [configuration, instance.data_dir().join("nats/operator.url")] {
+    let operator = instance.data_dir().join("nats/operator.url");
+    let mut doctor = process::binary();
+    doctor.args(["doctor", "--data-dir"]).arg(instance.directory.path().join("elsewhere"));
+    doctor.env("LUNATION_GROUPS", "cycles");
+    doctor.env("NATS_URL", fs::read_to_string(&operator).unwrap().trim());
+    let doctor = doctor.output().unwrap();
+    assert_eq!(doctor.status.code(), Some(1));
+    let said = String::from_utf8_lossy(&doctor.stdout);
+    assert!(said.contains("operator is not for a process with cycles; use cycles"), "{said}");
+    for file in [configuration, operator] {
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o077, 0, "{file:?}");
     }
     for member in &together.processes {
