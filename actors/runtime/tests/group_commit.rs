@@ -106,7 +106,7 @@ async fn a_writer_that_panics_beside_its_writes_is_replaced() {
     let (root, _join) = Actor::spawn(None, Supervisor, plan).await.unwrap();
 
     let ask = async || {
-        let call = Call::new(Ids.request_id("test"), Ids.trace(), Duration::from_secs(5));
+        let call = Call::new(Ids.request_id("test"), Ids.trace(), Duration::from_secs(30));
         handle.ask(&call, Deed(Arc::default())).await.unwrap_err()
     };
     // A batch of two is put into order by user, so the writer asks for the user once more.
@@ -117,6 +117,6 @@ async fn a_writer_that_panics_beside_its_writes_is_replaced() {
             assert!(lost(first.kind) && lost(second.kind), "{first:?} {second:?}");
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), replaced).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(30), replaced).await.unwrap();
     root.stop(None);
 }

@@ -107,7 +107,7 @@ async fn system() -> System {
 }
 
 fn call() -> Call {
-    Call::new(Ids.request_id("test"), Ids.trace(), Duration::from_secs(5))
+    Call::new(Ids.request_id("test"), Ids.trace(), Duration::from_secs(30))
 }
 
 #[tokio::test]
@@ -121,7 +121,7 @@ async fn a_panic_costs_one_request_and_the_handle_lives_on() {
             // The task's panic reaches the actor a moment after it reaches the asker.
             while system.handle.ask(&call(), Deed::Answer).await.unwrap() < incarnation {}
         };
-        tokio::time::timeout(Duration::from_secs(5), answered).await.unwrap();
+        tokio::time::timeout(Duration::from_secs(30), answered).await.unwrap();
     }
     system.root.stop(None);
 }
@@ -193,8 +193,8 @@ async fn a_loop_that_fails_is_started_again_and_stops_when_asked() {
     });
     let plan = Plan::group("group", vec![child]);
     let (root, _join) = Actor::spawn(None, Supervisor, plan).await.unwrap();
-    tokio::time::timeout(Duration::from_secs(5), third.notified()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(30), third.notified()).await.unwrap();
     root.stop(None);
-    tokio::time::timeout(Duration::from_secs(5), ended.notified()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(30), ended.notified()).await.unwrap();
     assert_eq!(runs.load(Ordering::SeqCst), 3);
 }

@@ -40,7 +40,7 @@ use self::{
 };
 use crate::{Assembly, Dependencies, MIGRATOR, coordinator::Waker, derive::derive, user::Wanted};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What differs between tests.
 #[derive(Clone, Copy)]

@@ -25,7 +25,7 @@ use sqlx::PgPool;
 
 use crate::postgres::TestDatabase;
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(10);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const ALL: PageRequest = PageRequest { limit: 100, offset: 0 };
 /// Wide enough that a test about something else is never turned away.
 pub(crate) const OPEN_DOOR: AdmissionLimits =
