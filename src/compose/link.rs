@@ -43,20 +43,19 @@ impl Link {
             return Ok(Self { connection: None, bus: Bus::memory(&durables), provisions: false });
         };
         let credential = operator::user_of(url.expose_secret()).and_then(Credential::parse);
-        match credential {
-            Some(credential) => {
-                if check_credential(credential, config, url).await? == Enforcement::Open {
-                    tracing::warn!(
-                        "the NATS server knows no permissions: who reaches it may do everything"
-                    );
-                }
-            }
+        let enforcement = match credential {
+            Some(credential) => Some(check_credential(credential, config, url).await?),
             None if config.profile == Profile::Production => bail!(
                 "the NATS URL names no user of nats/server.conf; in the production profile each \
                  process has a credential of its own, because who reaches NATS without one may read \
                  everybody's history"
             ),
-            None => {}
+            None => None,
+        };
+        if enforcement == Some(Enforcement::Open) {
+            tracing::warn!(
+                "the NATS server knows no permissions: who reaches it may do everything"
+            );
         }
         let options = NatsOptions {
             url: url.expose_secret().to_owned(),
