@@ -2,7 +2,7 @@
 
 use contracts::{
     cycles::{CyclesMailbox, GetHistory},
-    users::{GetSigningKeys, SigningKeys, UsersMailbox},
+    users::GetSigningKeys,
 };
 use nats::{
     accounts::Credential::{self, All, Analytics, Cycles, Gateway, Users},
@@ -10,7 +10,7 @@ use nats::{
 };
 
 use super::server::GuardedServer;
-use crate::rpc::support::{LONG, OWNER, Replica, call, call_with, cycles, get_cycle, group};
+use crate::rpc::support::{LONG, OWNER, Replica, call, call_with, cycles, get_cycle, users};
 
 #[tokio::test]
 async fn groups_ask_and_answer_each_other() {
@@ -27,17 +27,9 @@ async fn one_process_asks_and_answers_all() {
 }
 
 async fn assert_groups_work(server: &GuardedServer, of_cycles: Credential, of_users: Credential) {
-    let keys = group(|_call, message| match message {
-        UsersMailbox::GetSigningKeys(_request, reply) => reply.answer(Ok(SigningKeys {
-            jwks: serde_json::json!({"keys": []}),
-            issuer: "issuer".to_owned(),
-            audience: "audience".to_owned(),
-        })),
-        _ => panic!("nothing else is asked"),
-    });
     let replicas = [
         Replica::start(&server.connection(of_cycles).await, cycles()).await,
-        Replica::start(&server.connection(of_users).await, keys).await,
+        Replica::start(&server.connection(of_users).await, users()).await,
     ];
     for asker in [Gateway, All] {
         let handle = rpc::remote::<CyclesMailbox>(&server.connection(asker).await);

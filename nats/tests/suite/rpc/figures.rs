@@ -10,7 +10,7 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use nats::rpc;
 use serde::de::DeserializeOwned;
 
-use super::support::{AT_ONCE, LONG, Replica, call, call_with, cycles, get_cycle, group};
+use super::support::{AT_ONCE, LONG, Replica, call, call_with, cycles, get_cycle, silent};
 use crate::support::{NatsServer, PATIENCE, connection};
 
 /// Asks everyone, and takes as many answers.
@@ -79,8 +79,7 @@ async fn both_sides_count_by_group_operation_and_outcome() {
     here.ask(&call(LONG), get_cycle()).await.map(|_cycle| ()).unwrap();
     here.ask(&call_with(None, LONG), get_cycle()).await.map(|_cycle| ()).unwrap_err();
     answering.leave().await;
-    let kept = std::sync::Mutex::new(Vec::new());
-    let silent = group(move |_call, message: CyclesMailbox| kept.lock().unwrap().push(message));
+    let (silent, _unanswered) = silent();
     let _silent = Replica::start(&there, silent).await;
     here.ask(&call(AT_ONCE), get_cycle()).await.map(|_cycle| ()).unwrap_err();
 

@@ -42,6 +42,16 @@ impl Seen {
         join_all((0..ASKERS).map(|_asker| asker())).await;
     }
 
+    /// A replica comes and, while it is asked, goes again; then it is enough.
+    async fn comes_and_goes(&self, connection: &Connection, carried_out: &Arc<AtomicUsize>) {
+        for _round in 0..ROUNDS {
+            let leaver = replica(connection, carried_out).await;
+            self.more(4 * ASKERS).await;
+            leaver.leave().await;
+        }
+        self.enough.store(true, Ordering::Relaxed);
+    }
+
     /// Waits until so many more were answered.
     async fn more(&self, count: usize) {
         let goal = self.answers.load(Ordering::Relaxed) + count;
@@ -66,14 +76,7 @@ async fn a_replica_that_leaves_under_load_loses_nothing() {
     let _stays = replica(&other, &carried_out).await;
     let cycles = rpc::remote(&connection(&server.url()).await);
     let seen = Seen::default();
-    let coming_and_going = async {
-        for _round in 0..ROUNDS {
-            let leaver = replica(&there, &carried_out).await;
-            seen.more(4 * ASKERS).await;
-            leaver.leave().await;
-        }
-        seen.enough.store(true, Ordering::Relaxed);
-    };
+    let coming_and_going = seen.comes_and_goes(&there, &carried_out);
     futures::join!(seen.ask(&cycles, None), coming_and_going);
     let answers = seen.answers.load(Ordering::Relaxed);
     assert_eq!(answers, carried_out.load(Ordering::Relaxed));
@@ -88,14 +91,7 @@ async fn the_last_replica_that_leaves_answers_or_is_not_there() {
     let cycles = rpc::remote(&connection(&server.url()).await);
     let seen = Seen::default();
     let away = Refusal::unavailable();
-    let coming_and_going = async {
-        for _round in 0..ROUNDS {
-            let leaver = replica(&there, &carried_out).await;
-            seen.more(4 * ASKERS).await;
-            leaver.leave().await;
-        }
-        seen.enough.store(true, Ordering::Relaxed);
-    };
+    let coming_and_going = seen.comes_and_goes(&there, &carried_out);
     futures::join!(seen.ask(&cycles, Some(&away)), coming_and_going);
     assert_eq!(seen.answers.load(Ordering::Relaxed), carried_out.load(Ordering::Relaxed));
     assert!(seen.refusals.load(Ordering::Relaxed) > 0);

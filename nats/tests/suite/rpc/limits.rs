@@ -1,9 +1,6 @@
 //! What does not fit: too late, too large, too many, not understood.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use async_nats::{HeaderMap, Message};
 use contracts::{
@@ -13,7 +10,9 @@ use contracts::{
 use futures::future::join_all;
 use nats::rpc;
 
-use super::support::{AT_ONCE, LONG, OWNER, Replica, answer, call, cycle, get_cycle, group};
+use super::support::{
+    AT_ONCE, LONG, OWNER, Replica, answer, call, cycle, get_cycle, group, silent,
+};
 use crate::support::{NatsServer, connection, until};
 
 /// More than a message holds on a server that was not told otherwise: 1 MiB.
@@ -27,12 +26,11 @@ fn refusal_in(answer: &Message) -> Refusal {
 #[tokio::test]
 async fn an_answer_that_does_not_come_is_given_up_at_the_deadline() {
     let server = NatsServer::start();
-    let parked: Arc<Mutex<Vec<CyclesMailbox>>> = Arc::default();
-    let car_park = Arc::clone(&parked);
-    let local = group(move |_call, message| car_park.lock().unwrap().push(message));
+    let (local, parked) = silent();
     let _replica = Replica::start(&connection(&server.url()).await, local).await;
     let cycles = rpc::remote::<CyclesMailbox>(&connection(&server.url()).await);
-    let patience = Duration::from_millis(300);
+    // Time enough to get there on a machine that is busy.
+    let patience = AT_ONCE;
     let started = Instant::now();
     let refusal = cycles.ask(&call(patience), get_cycle()).await.err();
     assert_eq!(refusal, Some(Refusal::interrupted()));
@@ -124,9 +122,7 @@ async fn a_panic_costs_one_request() {
 async fn more_than_a_process_can_hold_is_refused_at_once() {
     const TOO_MANY: usize = 1_024 + 6;
     let server = NatsServer::start();
-    let parked: Arc<Mutex<Vec<CyclesMailbox>>> = Arc::default();
-    let car_park = Arc::clone(&parked);
-    let local = group(move |_call, message| car_park.lock().unwrap().push(message));
+    let (local, parked) = silent();
     let _replica = Replica::start(&connection(&server.url()).await, local).await;
     let cycles = rpc::remote::<CyclesMailbox>(&connection(&server.url()).await);
     let call = call(LONG);

@@ -17,7 +17,7 @@ use contracts::{
     Call, ErrorKind, FieldError, Refusal, Version,
     call::IdempotencyKey,
     cycles::{CyclesMailbox, GetHistory},
-    users::{GetSigningKeys, SigningKeys, UsersMailbox},
+    users::GetSigningKeys,
 };
 use futures::future::join_all;
 use nats::rpc;
@@ -38,15 +38,7 @@ async fn operations_of_people_services_and_anyone_are_answered() {
         answer(message);
     });
     let _cycles = Replica::start(&there, local).await;
-    let keys = group(|_call, message| match message {
-        UsersMailbox::GetSigningKeys(_request, reply) => reply.answer(Ok(SigningKeys {
-            jwks: serde_json::json!({"keys": []}),
-            issuer: "issuer".to_owned(),
-            audience: "audience".to_owned(),
-        })),
-        _ => panic!("nothing else is asked"),
-    });
-    let _users = Replica::start(&there, keys).await;
+    let _users = Replica::start(&there, support::users()).await;
 
     let here = connection(&server.url()).await;
     let (cycles, users) = (rpc::remote::<CyclesMailbox>(&here), rpc::remote(&here));

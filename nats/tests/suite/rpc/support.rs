@@ -1,12 +1,16 @@
 //! Groups that answer as a test says, and replicas that serve them.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use contracts::{
     Call, CycleId, Handle, Refusal, UserId, Version,
     call::{AccessToken, RequestId, TraceContext},
     cycles::{Cycle, CyclesMailbox, GetCycle, History},
     handle::{Opened, Transport},
+    users::{SigningKeys, UsersMailbox},
     wire::WireMailbox,
 };
 use futures::{FutureExt, future::BoxFuture};
@@ -47,6 +51,28 @@ impl<M: Send + 'static, F: Fn(Call, M) + Send + Sync> Transport<M> for Answering
 /// A group of cycles that answers everything that is asked here.
 pub(crate) fn cycles() -> Handle<CyclesMailbox> {
     group(|_call, message| answer(message))
+}
+
+/// What was asked of a group and not answered yet.
+pub(crate) type Parked = Arc<Mutex<Vec<CyclesMailbox>>>;
+
+/// A group of cycles that takes every request and answers none by itself.
+pub(crate) fn silent() -> (Handle<CyclesMailbox>, Parked) {
+    let parked = Parked::default();
+    let car_park = Arc::clone(&parked);
+    (group(move |_call, message| car_park.lock().unwrap().push(message)), parked)
+}
+
+/// A group of users that has keys, and nothing else.
+pub(crate) fn users() -> Handle<UsersMailbox> {
+    group(|_call, message| match message {
+        UsersMailbox::GetSigningKeys(_request, reply) => reply.answer(Ok(SigningKeys {
+            jwks: serde_json::json!({"keys": []}),
+            issuer: "issuer".to_owned(),
+            audience: "audience".to_owned(),
+        })),
+        _ => panic!("nothing else is asked"),
+    })
 }
 
 pub(crate) fn answer(message: CyclesMailbox) {
