@@ -118,7 +118,9 @@ async fn apart() {
     let (one, several) =
         (together.report("in one process").await, apart.report("gateway, NATS, group").await);
     let more = (several.0.as_secs_f64() - one.0.as_secs_f64()) * 1e3;
-    println!("  apart costs {more:+.3} ms at p50, and {:.2} times the CPU", several.1 / one.1);
+    let times = several.1 / one.1;
+    println!("  apart costs {more:+.3} ms at p50, and {times:.2} times the CPU");
+    assert!(more <= 1.0 && times <= 2.5, "at most 1.0 ms and 2.5 times is what it may cost");
 }
 
 /// One shape under measurement.

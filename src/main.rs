@@ -21,6 +21,7 @@ mod migrate;
 mod operator;
 mod orphan;
 mod output;
+mod private_file;
 mod provision;
 mod provisioner;
 mod running;

@@ -31,7 +31,7 @@ pub(crate) async fn connect(url: &SecretString) -> Result<Operator> {
 /// The server cannot be reached, or lets nobody in with these credentials.
 pub(crate) async fn connection(url: &SecretString, credential: Credential) -> Result<Connection> {
     let url = url.expose_secret();
-    let known = user_of(url).and_then(Credential::parse);
+    let known = nats::credential_of(url);
     if let Some(known) = known {
         if ![credential, Credential::All].contains(&known) {
             bail!("the NATS user {known} is not for this; use {credential}");
@@ -46,32 +46,4 @@ pub(crate) async fn connection(url: &SecretString, credential: Credential) -> Re
         inbox_prefix: Some(credential.inbox_prefix()),
     };
     Connection::connect(options).await.context("NATS cannot be used")
-}
-
-/// The user whom the first URL with one names: the client signs in everywhere as that one.
-pub(crate) fn user_of(urls: &str) -> Option<&str> {
-    urls.split(',').find_map(|url| {
-        let place = url.split_once("://").map_or(url, |(_, place)| place);
-        let (user, _password) = place.rsplit_once('@')?.0.split_once(':')?;
-        Some(user)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::user_of;
-
-    #[test]
-    fn a_url_may_name_a_user() {
-        for (url, user) in [
-            ("nats://operator:pw@h:4222", Some("operator")),
-            ("all:p:w@h, other:pw@i", Some("all")),
-            ("nats://h1:4222,nats://users:pw@h2", Some("users")),
-            ("nats://token@h", None),
-            ("nats://h:4222", None),
-            ("", None),
-        ] {
-            assert_eq!(user_of(url), user, "{url}");
-        }
-    }
 }

@@ -68,10 +68,9 @@ impl Bus {
     }
 
     /// Makes sure that every stream and durable exists with the settings that the design needs.
-    /// Idempotent: call it at the start, every 30 s and after
-    /// every outage, so that a wiped broker heals. It takes the credential of the provisioner, or of
-    /// all: the others wait for what it makes. Says what was
-    /// done; on the memory bus there is nothing to do.
+    /// Idempotent: call it at the start, every 30 s and after every outage, so that a wiped broker
+    /// heals. It takes the credential of the provisioner, or of all: the others wait for what it
+    /// makes. Says what was done; on the memory bus there is nothing to do.
     pub async fn provision(&self) -> Result<Vec<Asserted>, BusError> {
         match &self.0 {
             Carrier::JetStream(bus) => bus.provision().await,

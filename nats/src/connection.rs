@@ -8,7 +8,7 @@ use async_nats::{
 };
 use tokio::sync::watch;
 
-use crate::BusError;
+use crate::{BusError, accounts::Credential};
 
 /// How long an answer of the broker is waited for.
 pub(crate) const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);
@@ -167,6 +167,15 @@ pub(crate) fn with_credentials(
     })
 }
 
+/// Whose credential a URL signs in with: none if it names nobody of `nats/server.conf`.
+pub fn credential_of(url: &str) -> Option<Credential> {
+    let servers = parse(url).ok()?;
+    let user = servers.iter().find_map(ServerAddr::username)?;
+    // A user without a password is a token.
+    servers.iter().find_map(ServerAddr::password)?;
+    Credential::parse(&unescape(user).ok()?)
+}
+
 /// Undoes percent-encoding (RFC 3986 §2.1).
 fn unescape(text: &str) -> Result<String, BusError> {
     let mut bytes = Vec::with_capacity(text.len());
@@ -239,6 +248,22 @@ mod tests {
         assert_eq!(unescape("plain").unwrap(), "plain");
         for bad in ["%4", "%zz", "%ff", "%é"] {
             assert!(unescape(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_url_may_name_a_credential() {
+        for (url, credential) in [
+            ("nats://operator:pw@h:4222", Some(Credential::Operator)),
+            ("all:p:w@h, other:pw@i", Some(Credential::All)),
+            ("nats://h1:4222,nats://users:pw@h2", Some(Credential::Users)),
+            ("nats://%61ll:pw@h", Some(Credential::All)),
+            ("nats://users@h", None),
+            ("nats://somebody:pw@h", None),
+            ("nats://h:4222", None),
+            ("", None),
+        ] {
+            assert_eq!(credential_of(url), credential, "{url}");
         }
     }
 

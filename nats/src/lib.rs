@@ -23,7 +23,7 @@ mod streams;
 mod wire;
 
 pub use bus::{Asserted, Bus, BusKind, Change, Published};
-pub use connection::{Connection, NatsOptions};
+pub use connection::{Connection, NatsOptions, credential_of};
 pub use delivery::{DeadLetter, Delivery, Subscription};
 pub use durable::Durable;
 pub use error::{BusError, PublishError};

@@ -17,10 +17,7 @@ use ractor::SpawnErr;
 use secrecy::{ExposeSecret as _, SecretString};
 use tokio_util::sync::CancellationToken;
 
-use crate::{
-    config::{Config, Domain, Groups, Profile},
-    operator,
-};
+use crate::config::{Config, Domain, Groups, Profile};
 
 /// The connection with the other processes; without NATS there are none.
 #[derive(Clone)]
@@ -42,7 +39,7 @@ impl Link {
             let durables: Vec<Durable> = config.groups.domains().filter_map(durable_of).collect();
             return Ok(Self { connection: None, bus: Bus::memory(&durables), provisions: false });
         };
-        let credential = operator::user_of(url.expose_secret()).and_then(Credential::parse);
+        let credential = nats::credential_of(url.expose_secret());
         let enforcement = match credential {
             Some(credential) => Some(check_credential(credential, config, url).await?),
             None if config.profile == Profile::Production => bail!(

@@ -155,7 +155,8 @@ impl Databases {
             "database_pool_max",
             "must be between 2 and 1000",
         );
-        // The embedded server takes 200 connections for four domains, with room for an operator.
+        // Small enough that the embedded server's connections are enough for all domains, their
+        // relays, a few replicas of `--split` (which counts them itself) and an operator.
         reader.require(
             groups.domains().all(|domain| self.urls.contains_key(&domain)) || self.pool_max <= 20,
             "database_pool_max",

@@ -12,7 +12,7 @@ use tokio::{
 };
 
 use super::Check;
-use crate::{compose::check_credential, config::Config, operator};
+use crate::{compose::check_credential, config::Config};
 
 const PATIENCE: Duration = Duration::from_secs(3);
 const PORT: u16 = 4222;
@@ -34,7 +34,7 @@ pub(super) async fn bus(config: &Config) -> Vec<Check> {
     for address in url.expose_secret().split(',').map(address_of) {
         checks.push(server(&address).await);
     }
-    let credential = operator::user_of(url.expose_secret()).and_then(Credential::parse);
+    let credential = nats::credential_of(url.expose_secret());
     let options = NatsOptions {
         url: url.expose_secret().to_owned(),
         client_name: "lunation-doctor".to_owned(),

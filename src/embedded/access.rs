@@ -9,8 +9,9 @@ use std::{
 
 use anyhow::{Context as _, Result, bail};
 
-use super::{cluster::Cluster, passwords::SUPERUSER, private_file, scram};
+use super::{cluster::Cluster, passwords::SUPERUSER, scram};
 use crate::config::Domain;
+use crate::private_file;
 
 impl Cluster {
     /// Writes the rules by which the server admits: each role to its own database, the superuser

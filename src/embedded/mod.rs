@@ -14,7 +14,6 @@ mod lock;
 mod log;
 mod orphan;
 mod passwords;
-pub(crate) mod private_file;
 mod provision;
 mod scram;
 mod server;

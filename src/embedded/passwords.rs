@@ -15,8 +15,9 @@ use anyhow::{Context as _, Result, bail};
 use base64::prelude::{BASE64_URL_SAFE_NO_PAD, Engine as _};
 use secrecy::{ExposeSecret as _, SecretString, zeroize::Zeroizing};
 
-use super::{account, private_file};
+use super::account;
 use crate::config::Domain;
+use crate::private_file;
 
 /// The name of the superuser's role.
 pub(super) const SUPERUSER: &str = "postgres";

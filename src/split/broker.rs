@@ -18,9 +18,8 @@ use tokio_util::sync::CancellationToken;
 
 use super::{merged_log::MergedLog, post::Post};
 use crate::{
-    embedded::private_file,
     keeper::{self, Keeper},
-    orphan,
+    orphan, private_file,
 };
 
 /// What it is called in the log.

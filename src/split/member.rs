@@ -111,15 +111,13 @@ impl Member {
         Ok(command)
     }
 
-    /// Where the process says that it is found. What an earlier one left has another process id.
+    /// Where the process says that it is found. What an earlier one left was removed; one that
+    /// still runs has another process id.
     async fn found(&self, pid: u32) -> Result<RunningProcess> {
         loop {
-            let running = match running::read(&self.plan.data_dir) {
-                Ok(running) => running.filter(|running| running.pid == pid),
-                Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
-                Err(error) => return Err(error).context("running.json cannot be read"),
-            };
-            if let Some(running) = running {
+            let running =
+                running::read(&self.plan.data_dir).context("running.json cannot be read")?;
+            if let Some(running) = running.filter(|running| running.pid == pid) {
                 return Ok(RunningProcess {
                     name: self.plan.label.clone(),
                     pid,

@@ -212,14 +212,26 @@ async fn each_process_gets_its_own_secrets_and_no_other() {
     assert!(!together.nats_url.contains('@'), "{}", together.nats_url);
     let configuration = instance.data_dir().join("nats/server.conf");
     let operator = instance.data_dir().join("nats/operator.url");
-    let mut doctor = process::binary();
-    doctor.args(["doctor", "--data-dir"]).arg(instance.directory.path().join("elsewhere"));
-    doctor.env("LUNATION_GROUPS", "cycles");
-    doctor.env("NATS_URL", fs::read_to_string(&operator).unwrap().trim());
-    let doctor = doctor.output().unwrap();
-    assert_eq!(doctor.status.code(), Some(1));
-    let said = String::from_utf8_lossy(&doctor.stdout);
-    assert!(said.contains("operator is not for a process with cycles; use cycles"), "{said}");
+    let elsewhere = instance.directory.path().join("elsewhere");
+    template::copy_into(&elsewhere);
+    for (command, complaint) in [
+        (&["doctor"][..], "operator is not for a process with cycles; use cycles"),
+        (
+            &["serve", "--listen", "127.0.0.1:0", "--admin-listen", "none"],
+            "operator is not for a process with cycles; use cycles",
+        ),
+        (&["provision"], "operator is not for this; use provisioner"),
+    ] {
+        let mut with_anothers = process::binary();
+        with_anothers.args(command).env("LUNATION_GROUPS", "cycles");
+        with_anothers.env("LUNATION_DATA_DIR", &elsewhere);
+        with_anothers.env("NATS_URL", fs::read_to_string(&operator).unwrap().trim());
+        let refused = with_anothers.output().unwrap();
+        assert_eq!(refused.status.code(), Some(1), "{command:?}");
+        let said = [refused.stdout, refused.stderr].concat();
+        let said = String::from_utf8_lossy(&said);
+        assert!(said.contains(complaint), "{command:?}: {said}");
+    }
     for file in [configuration, operator] {
         assert_eq!(fs::metadata(&file).unwrap().permissions().mode() & 0o077, 0, "{file:?}");
     }

@@ -10,6 +10,9 @@
 //! A guard is asked for by [`is_off`]: `name=off` takes it out. So a test shows that what a guard
 //! prevents does happen without it, and that the test would see it.
 
+#[cfg(all(feature = "fault-injection", not(debug_assertions)))]
+compile_error!("faults are for tests: no release build may have them");
+
 /// What an armed point that is asked to fail returns.
 #[derive(Debug, thiserror::Error)]
 #[error("a fault was injected here")]

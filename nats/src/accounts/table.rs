@@ -8,7 +8,7 @@
 use contracts::events::Topic;
 
 use super::Credential;
-use crate::{Durable, streams};
+use crate::{Durable, rpc::micro, streams};
 
 /// One thing that a credential may do.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -125,7 +125,7 @@ impl Group {
     /// What it answers, and to whom.
     fn answers(&self, permissions: &mut Vec<Permission>) {
         let name = self.name;
-        let service = format!("lunation-{name}");
+        let service = micro::service_name(name);
         let queue = Some(name);
         let verb = Verb::Subscribe;
         permissions.push(Permission { verb, subject: format!("rpc.{name}.v1.*"), queue });
@@ -133,7 +133,7 @@ impl Group {
             permissions.push(Permission { verb, subject: format!("svc.{name}.v1.*"), queue });
         }
         // Verb by verb: the server takes `$SRV.>` for a subject that `$SRV.*` covers.
-        for micro in ["PING", "INFO", "STATS"] {
+        for micro in micro::VERBS {
             for whom in [String::new(), format!(".{service}"), format!(".{service}.*")] {
                 permissions.push(Permission::subscribe(format!("$SRV.{micro}{whom}")));
             }

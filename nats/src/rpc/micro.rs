@@ -21,7 +21,13 @@ use futures::{
 
 use super::{figures::Figures, subject};
 
-const VERBS: [&str; 3] = ["PING", "INFO", "STATS"];
+/// What can be asked about a service.
+pub(crate) const VERBS: [&str; 3] = ["PING", "INFO", "STATS"];
+
+/// What the service of a group is called.
+pub(crate) fn service_name(group: &str) -> String {
+    format!("lunation-{group}")
+}
 
 /// What a service says of itself.
 pub(super) struct Introduction {
@@ -39,7 +45,7 @@ impl Introduction {
         group: &'static str,
         id: String,
     ) -> Result<Self, async_nats::SubscribeError> {
-        let name = format!("lunation-{group}");
+        let name = service_name(group);
         let mut questions = Vec::new();
         for verb in VERBS {
             for asked in [String::new(), format!(".{name}"), format!(".{name}.{id}")] {

@@ -10,7 +10,7 @@
 mod envelope;
 mod figures;
 mod meter;
-mod micro;
+pub(crate) mod micro;
 mod remote;
 mod serve;
 

@@ -119,9 +119,7 @@ impl<M: WireMailbox> Service<M> {
     async fn introduce(&self, question: Message) {
         let endpoints: Vec<(Op, &Figures)> =
             M::OPS.iter().copied().zip(&self.shared.figures).collect();
-        let Some(reply) = question.reply.clone().filter(|it| it.starts_with("_INBOX")) else {
-            return;
-        };
+        let Some(reply) = inbox(question.reply.clone()) else { return };
         let answer = match self.introduction.answer(&question, &endpoints) {
             Ok(answer) => answer,
             Err(error) => return tracing::error!(%error, "the figures have no JSON"),
@@ -213,8 +211,7 @@ impl<M: WireMailbox> Shared<M> {
         started: Instant,
         answer: Result<Vec<u8>, Refusal>,
     ) {
-        // Whoever asks names the subject: a group may publish to others that the asker may not.
-        let Some(reply) = reply.filter(|reply| reply.starts_with("_INBOX")) else { return };
+        let Some(reply) = inbox(reply) else { return };
         let client = self.connection.client();
         let mut refusal = None;
         let mut sent = match answer {
@@ -252,6 +249,12 @@ async fn server_has_heard(connection: &Connection) {
     if timeout(HEARD_WAIT, client.request(nowhere, Bytes::new())).await.is_err() {
         tracing::warn!("the NATS server is slow");
     }
+}
+
+/// Where an answer may go. Whoever asks names the subject, and a group may publish to others that
+/// the asker may not.
+fn inbox(reply: Option<Subject>) -> Option<Subject> {
+    reply.filter(|reply| reply.starts_with("_INBOX"))
 }
 
 /// An id that nobody else has: the last part of an inbox.

