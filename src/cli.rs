@@ -1,11 +1,13 @@
 //! The command line.
 
+mod backtest;
 mod operator;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+pub(crate) use backtest::BacktestArgs;
 pub(crate) use operator::{
     BrokerArgs, DlqChoice, DlqCommand, DlqListArgs, EventsCommand, EventsTailArgs, ProvisionArgs,
 };
@@ -19,6 +21,7 @@ Examples:
   lunation serve --split --replicas analytics=2  a process per group, on this machine
   lunation doctor                              what is missing, and what to do about it
   lunation demo --users 500                    fill a running instance with people
+  lunation backtest development.csv            how good the predictions were
   lunation events tail --nats URL              watch what happens, as it happens
   lunation dlq list --nats URL                 what was given up
   lunation config print                        every setting, and where it came from
@@ -66,6 +69,9 @@ pub(crate) enum Command {
         after_help = "Examples:\n  lunation demo --users 500\n  lunation demo --users 10000 --concurrency 32 --seed 7 --state demo.json"
     )]
     Demo(DemoArgs),
+    /// Replay the predictor over logs in the past, and say how good it was.
+    #[command(after_help = backtest::FILES)]
+    Backtest(BacktestArgs),
     /// Ask a running instance whether it lives; for container health checks.
     Health(HealthArgs),
     /// Show the events on NATS, and how streams, consumers and services fare.

@@ -7,6 +7,7 @@ mod config;
 mod serve;
 
 mod accept;
+mod backtest;
 mod compose;
 mod demo;
 mod dlq;
@@ -83,6 +84,10 @@ fn run(command: Command) -> Result<ExitCode> {
         Command::Openapi(arguments) => print_openapi(&arguments),
         Command::Demo(arguments) => {
             block_on(demo::run(arguments))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Backtest(arguments) => {
+            backtest::run(&arguments, &mut output::stdout())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Health(arguments) => {

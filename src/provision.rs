@@ -24,7 +24,7 @@ pub(crate) async fn run(url: &SecretString, watch: bool, out: &mut impl Write) -
             Change::Created => "created",
             Change::Corrected => "corrected",
         };
-        writeln!(out, "{:22}  {change}", it.object)?;
+        writeln!(out, "{:25}  {change}", it.object)?;
     }
     if watch {
         out.flush()?;

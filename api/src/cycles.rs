@@ -17,7 +17,7 @@ use crate::{
     page::{count, from_the_first, page, ten},
     parameter::{Idempotency, Query},
     scalar::{
-        Count, Date, Days, Id, Instant, Limit, Nullable, Offset, PeriodDays, Scalar, StateVersion,
+        Count, Date, Days, Flag, Id, Instant, Limit, Nullable, Offset, PeriodDays, Scalar, StateVersion,
         Text,
     },
     symptoms::Symptom,
@@ -120,12 +120,13 @@ impl CyclesApi {
         #[oai(name = "Idempotency-Key")] key: Idempotency,
         body: Body<CycleChanges>,
     ) -> poem::Result<Written<CycleUpdated, 200>> {
-        let CycleChanges { start_date, end_date } = body.0;
+        let CycleChanges { start_date, end_date, excluded } = body.0;
         let request = domain::EditCycle {
             user_id: caller.user_id,
             cycle_id: CycleId::new(id.0.0),
             start_date: start_date.map(|date| date.0),
             end_date: patch(end_date),
+            excluded: excluded.map(|excluded| excluded.0),
         };
         let domain::CycleWritten { cycle, version } =
             caller.write(&self.cycles, key.0, request).await?;
@@ -169,6 +170,8 @@ struct CycleChanges {
     /// Last day of bleeding, inclusive; null clears it: the period is going on.
     #[oai(nullable)]
     end_date: MaybeUndefined<Date>,
+    /// Whether its length is to be left out of statistics and predictions.
+    excluded: Option<Flag>,
 }
 
 /// A cycle: it begins with the first day of bleeding and lasts until the next one begins.
@@ -188,6 +191,8 @@ struct Cycle {
     period_length: Nullable<PeriodDays>,
     /// What is odd but possible about its length.
     marks: Vec<CycleMark>,
+    /// Whether its owner wants its length left out of statistics and predictions.
+    excluded: Flag,
     /// When it was logged.
     created_at: Instant,
     /// When it was last corrected.
@@ -197,7 +202,7 @@ struct Cycle {
 }
 
 /// What is odd but possible about a cycle's length: under 15 days, or over 60 days or 1.75 times
-/// the user's median (perhaps a start was not logged).
+/// the median of the user's lengths that are not excluded (perhaps a start was not logged).
 #[derive(Enum)]
 #[oai(rename_all = "snake_case")]
 enum CycleMark {
@@ -265,6 +270,7 @@ impl From<domain::Cycle> for Cycle {
             cycle_length,
             period_length,
             marks,
+            excluded,
             created_at,
             updated_at,
             symptoms,
@@ -277,6 +283,7 @@ impl From<domain::Cycle> for Cycle {
             cycle_length: cycle_length.into(),
             period_length: period_length.into(),
             marks: marks.into_iter().map(CycleMark::from).collect(),
+            excluded: Scalar(excluded),
             created_at: Scalar(created_at),
             updated_at: Scalar(updated_at),
             symptoms: symptoms.into_iter().map(Symptom::from).collect(),

@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 
 use crate::{
     app::{Groups, Mounted, service},
-    cycles, examples, predictions,
+    cycles, episodes, examples, predictions,
     problem::{PROBLEMS, ProblemDocument, ProblemKind},
-    symptoms, users,
+    questions, symptoms, users,
 };
 
 /// The chapters of the document.
@@ -19,7 +19,7 @@ pub(crate) enum Tag {
     Gateway,
     /// Accounts, sign-in, profile.
     Users,
-    /// Cycles and symptoms: the facts.
+    /// Cycles, symptoms and episodes: the facts.
     Cycles,
     /// Statistics and predictions, derived from the cycles alone.
     Analytics,
@@ -108,7 +108,14 @@ fn problems_of(operation: &Value) -> BTreeMap<u16, Vec<&'static ProblemKind>> {
             "invalid-input",
         ]);
     }
-    let extras = [users::EXTRA, cycles::EXTRA, symptoms::EXTRA, predictions::EXTRA];
+    let extras = [
+        users::EXTRA,
+        cycles::EXTRA,
+        symptoms::EXTRA,
+        episodes::EXTRA,
+        predictions::EXTRA,
+        questions::EXTRA,
+    ];
     let id = operation["operationId"].as_str().unwrap_or_default();
     codes
         .extend(extras.into_iter().flatten().filter(|extra| extra.operation == id).map(|e| e.code));
@@ -157,7 +164,7 @@ fn problem_example(kind: &ProblemKind) -> Value {
         let detail = "must be a date of the calendar written YYYY-MM-DD, not before 1900-01-01";
         example["errors"] = json!([{ "pointer": "/start_date", "detail": detail }]);
     }
-    if matches!(kind.code, "overlapping-cycle" | "symptoms-outside-cycle") {
+    if kind.meaning.contains("`conflicting_id`") {
         example["conflicting_id"] = json!(7);
     }
     example

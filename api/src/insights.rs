@@ -8,10 +8,11 @@ use poem_openapi::{Enum, Object, OpenApi, payload::Json};
 
 use crate::{
     auth::Caller,
+    calendar::CyclePhase,
     document::Tag,
     parameter::Query,
     predictions::version,
-    scalar::{Count, Nullable, Real, Scalar, StateVersion, Text},
+    scalar::{Amount, Count, Nullable, Real, Scalar, StateVersion, SymptomType, Text},
 };
 
 /// The operations on insights.
@@ -43,6 +44,10 @@ struct Insights {
     insights: Vec<Insight>,
     /// The numbers behind them.
     statistics: Statistics,
+    /// How good this user's past forecasts were; null before the first one was settled.
+    forecast_record: Nullable<ForecastRecord>,
+    /// Which symptoms cluster in which phase, the clearest first; at most 20.
+    symptom_patterns: Vec<SymptomPattern>,
     /// The version of the user's cycles that this reflects.
     as_of_version: StateVersion,
 }
@@ -55,6 +60,10 @@ struct Insight {
     kind: InsightKind,
     /// The sentence.
     message: Text,
+    /// The rule by which it is said, in one word.
+    rule: Text,
+    /// Where the rule comes from; null for a plain count.
+    source: Nullable<Text>,
 }
 
 /// How to read an insight: all is as it should be, good to know, or worth a look.
@@ -90,12 +99,49 @@ enum Regularity {
     Unknown,
 }
 
+/// How good this user's past forecasts were: each made from nothing but what came before it.
+#[derive(Object)]
+struct ForecastRecord {
+    /// How many settled forecasts are counted: the newest 6 at the most.
+    forecasts: Count,
+    /// Mean distance of the predicted from the actual start, in days.
+    mean_absolute_error_days: Amount,
+    /// How many actual starts fell into the 80 % range, out of `forecasts`.
+    inside_80: Count,
+}
+
+/// That a symptom was logged more often in one phase of the cycle than its days alone explain. A
+/// count, and no cause.
+#[derive(Object)]
+struct SymptomPattern {
+    /// The symptom, in the user's words.
+    symptom_type: SymptomType,
+    /// The phase.
+    phase: CyclePhase,
+    /// On how many days of that phase it was logged.
+    days_in_phase: Count,
+    /// On how many days it was logged in all.
+    days_total: Count,
+    /// In how many cycles it was logged in that phase.
+    cycles: Count,
+    /// How many times as often as if its days were spread evenly over the days of all phases.
+    ratio: Amount,
+}
+
 impl From<domain::Insights> for Insights {
     fn from(insights: domain::Insights) -> Self {
-        let domain::Insights { insights, statistics, as_of_version } = insights;
+        let domain::Insights {
+            insights,
+            statistics,
+            forecast_record,
+            symptom_patterns,
+            as_of_version,
+        } = insights;
         Self {
             insights: insights.into_iter().map(Insight::from).collect(),
             statistics: statistics.into(),
+            forecast_record: Nullable(forecast_record.map(ForecastRecord::from)),
+            symptom_patterns: symptom_patterns.into_iter().map(SymptomPattern::from).collect(),
             as_of_version: Scalar(as_of_version.get()),
         }
     }
@@ -103,13 +149,45 @@ impl From<domain::Insights> for Insights {
 
 impl From<domain::Insight> for Insight {
     fn from(insight: domain::Insight) -> Self {
-        let domain::Insight { kind, message } = insight;
+        let domain::Insight { kind, message, rule, source } = insight;
         let kind = match kind {
             domain::InsightKind::Positive => InsightKind::Positive,
             domain::InsightKind::Info => InsightKind::Info,
             domain::InsightKind::Warning => InsightKind::Warning,
         };
-        Self { kind, message: Scalar(message) }
+        Self { kind, message: Scalar(message), rule: Scalar(rule), source: source.into() }
+    }
+}
+
+impl From<domain::ForecastRecord> for ForecastRecord {
+    fn from(record: domain::ForecastRecord) -> Self {
+        let domain::ForecastRecord { forecasts, mean_absolute_error_days, inside_80 } = record;
+        Self {
+            forecasts: Scalar(i64::from(forecasts)),
+            mean_absolute_error_days: Scalar(mean_absolute_error_days),
+            inside_80: Scalar(i64::from(inside_80)),
+        }
+    }
+}
+
+impl From<domain::SymptomPattern> for SymptomPattern {
+    fn from(pattern: domain::SymptomPattern) -> Self {
+        let domain::SymptomPattern {
+            symptom_type,
+            phase,
+            days_in_phase,
+            days_total,
+            cycles,
+            ratio,
+        } = pattern;
+        Self {
+            symptom_type: Scalar(symptom_type),
+            phase: phase.into(),
+            days_in_phase: Scalar(i64::from(days_in_phase)),
+            days_total: Scalar(i64::from(days_total)),
+            cycles: Scalar(i64::from(cycles)),
+            ratio: Scalar(ratio),
+        }
     }
 }
 

@@ -14,13 +14,16 @@ mod headers;
 mod routes;
 
 mod analytics;
+mod calendar;
 mod cycles;
+mod episodes;
 mod gateway;
 mod health;
 mod insights;
 mod notifications;
 mod predictions;
 mod preferences;
+mod questions;
 mod symptoms;
 mod users;
 
@@ -32,6 +35,7 @@ mod context;
 mod document;
 mod error;
 mod examples;
+mod fertility;
 mod json;
 mod page;
 mod parameter;

@@ -4,23 +4,26 @@ use contracts::{
     Handle, Version,
     analytics::{self as domain, AnalyticsMailbox},
 };
-use poem_openapi::{Object, OpenApi, payload::Json};
+use poem_openapi::{Enum, Object, OpenApi, payload::Json};
 
 use crate::{
     answer::Created,
     auth::Caller,
     document::{Extra, Tag},
+    fertility::{DayFertility, FertilityNotice, fertility_notice},
     page::{count, from_the_first, page, ten},
     parameter::{Idempotency, Query},
     scalar::{
-        Count, Date, Flag, Id, Instant, Limit, Nullable, Offset, Probability, Scalar, StateVersion,
-        Text,
+        Count, CyclesAhead, Date, Flag, Id, Instant, Limit, Nullable, Offset, Probability, Scalar,
+        StateVersion, Text,
     },
 };
 
 /// What these operations answer besides what follows from their shape.
-pub(crate) const EXTRA: &[Extra] =
-    &[Extra { operation: "generatePrediction", code: "insufficient-data" }];
+pub(crate) const EXTRA: &[Extra] = &[
+    Extra { operation: "generatePrediction", code: "insufficient-data" },
+    Extra { operation: "generatePrediction", code: "no-prediction" },
+];
 
 /// The operations on predictions.
 pub(crate) struct PredictionsApi {
@@ -31,6 +34,9 @@ pub(crate) struct PredictionsApi {
 #[OpenApi(prefix_path = "/api/analytics", tag = "Tag::Analytics")]
 impl PredictionsApi {
     /// List one's predictions, newest first
+    ///
+    /// The active one is conditional on today: its date is never before it. Where none is active,
+    /// `no_prediction` says why.
     #[oai(path = "/predictions", method = "get", operation_id = "listPredictions")]
     async fn list(
         &self,
@@ -52,20 +58,22 @@ impl PredictionsApi {
             min_version: version(min_version),
             page: page(limit.0, offset.0),
         };
-        let domain::PredictionList { predictions, total, as_of_version } =
+        let domain::PredictionList { predictions, total, no_prediction, as_of_version } =
             caller.ask(&self.analytics, request).await?;
         Ok(Json(PredictionList {
             count: count(&predictions),
             predictions: predictions.into_iter().map(Prediction::from).collect(),
             total: Scalar(total),
+            no_prediction: Nullable(no_prediction.map(NoPrediction::from)),
             as_of_version: Scalar(as_of_version.get()),
         }))
     }
 
     /// Compute the prediction from the cycles as they are now
     ///
-    /// It is computed after each change by itself; this only asks for it at once. The same cycles
-    /// give the same prediction with the same id.
+    /// It is computed after each change by itself; this only asks for it at once. On the same day
+    /// the same cycles give the same prediction with the same id. Where nothing can be predicted
+    /// (a pregnancy goes on, the last start is too long ago, …) the problem `no-prediction` says why.
     #[oai(path = "/predictions/generate", method = "post", operation_id = "generatePrediction")]
     async fn generate(
         &self,
@@ -110,8 +118,20 @@ struct Prediction {
     notes: Nullable<Text>,
     /// Ranges of the start date, for the probabilities 0.5, 0.8 and 0.95.
     intervals: Vec<PredictionInterval>,
-    /// The six days that end with the expected ovulation. This is information and no
-    /// contraception: it neither prevents nor rules out a pregnancy.
+    /// The second and the third next start, in this order.
+    upcoming: Vec<UpcomingStart>,
+    /// The days on which fertility or ovulation is at least 0.01 probable, ascending.
+    fertility: Vec<DayFertility>,
+    /// That fertile days are information and no contraception, in words to be shown beside them.
+    fertility_notice: FertilityNotice,
+    /// The probability, from 0 to 1, that a period has started since the newest logged one and was
+    /// not logged, given that nothing was logged up to `open_until`.
+    missed_log_probability: Probability,
+    /// The last day of which it is taken as known that no period started on it; null while that
+    /// says nothing, because none was expected yet.
+    open_until: Nullable<Date>,
+    /// The days on which fertility is at least 0.25 probable, before the predicted start. This is
+    /// information and no contraception: it neither prevents nor rules out a pregnancy.
     fertile_window: DateRange,
     /// The expected day of ovulation. Information, no contraception.
     ovulation_date: Date,
@@ -123,6 +143,49 @@ struct Prediction {
     actual_start_date: Nullable<Date>,
     /// When the cycles that it was computed from last changed.
     created_at: Instant,
+}
+
+/// A start further ahead than the next one.
+#[derive(Object)]
+struct UpcomingStart {
+    /// 2: the start after the next one; 3: the one after that.
+    cycles_ahead: CyclesAhead,
+    /// The day on which that period is expected to start.
+    predicted_start_date: Date,
+    /// The last day of bleeding expected then.
+    predicted_end_date: Date,
+    /// The probability, from 0 to 1, that it starts within 2 days before or after
+    /// `predicted_start_date`.
+    confidence_score: Probability,
+    /// Ranges of the start date, for the probabilities 0.5, 0.8 and 0.95.
+    intervals: Vec<PredictionInterval>,
+}
+
+/// Why there is no prediction.
+#[derive(Object)]
+struct NoPrediction {
+    /// In one word.
+    reason: NoPredictionReason,
+    /// In a sentence: 'No prediction, because …'.
+    message: Text,
+    /// The first day for which it holds; null if there is none.
+    since: Nullable<Date>,
+}
+
+/// Why there is no prediction, in one word: nothing was logged; nothing was logged since an episode
+/// ended; an episode of this kind goes on; or the newest start is too long ago.
+#[derive(Enum)]
+#[oai(rename_all = "snake_case")]
+enum NoPredictionReason {
+    NothingLogged,
+    NoStartSinceEpisode,
+    Pregnancy,
+    Postpartum,
+    Breastfeeding,
+    HormonalContraception,
+    Perimenopause,
+    Pause,
+    TooLongAgo,
 }
 
 /// A range of dates that holds the start with a stated probability.
@@ -154,6 +217,8 @@ struct PredictionList {
     count: Count,
     /// How many there are in all.
     total: Count,
+    /// Why no prediction is active; null if one is.
+    no_prediction: Nullable<NoPrediction>,
     /// The version of the user's cycles that this reflects.
     as_of_version: StateVersion,
 }
@@ -181,6 +246,10 @@ impl From<domain::Prediction> for Prediction {
             based_on_cycles,
             notes,
             intervals,
+            upcoming,
+            fertility,
+            missed_log_probability,
+            open_until,
             fertile_window,
             ovulation_date,
             ovulation_range,
@@ -198,6 +267,11 @@ impl From<domain::Prediction> for Prediction {
             based_on_cycles: Scalar(i64::from(based_on_cycles)),
             notes: notes.into(),
             intervals: intervals.into_iter().map(PredictionInterval::from).collect(),
+            upcoming: upcoming.into_iter().map(UpcomingStart::from).collect(),
+            fertility: fertility.into_iter().map(DayFertility::from).collect(),
+            fertility_notice: fertility_notice(),
+            missed_log_probability: Scalar(missed_log_probability),
+            open_until: open_until.into(),
             fertile_window: fertile_window.into(),
             ovulation_date: Scalar(ovulation_date),
             ovulation_range: ovulation_range.into(),
@@ -205,6 +279,47 @@ impl From<domain::Prediction> for Prediction {
             actual_start_date: actual_start_date.into(),
             created_at: Scalar(created_at),
         }
+    }
+}
+
+impl From<domain::UpcomingStart> for UpcomingStart {
+    fn from(start: domain::UpcomingStart) -> Self {
+        let domain::UpcomingStart {
+            cycles_ahead,
+            predicted_start_date,
+            predicted_end_date,
+            confidence_score,
+            intervals,
+        } = start;
+        Self {
+            cycles_ahead: Scalar(cycles_ahead),
+            predicted_start_date: Scalar(predicted_start_date),
+            predicted_end_date: Scalar(predicted_end_date),
+            confidence_score: Scalar(confidence_score),
+            intervals: intervals.into_iter().map(PredictionInterval::from).collect(),
+        }
+    }
+}
+
+impl From<domain::NoPrediction> for NoPrediction {
+    fn from(why: domain::NoPrediction) -> Self {
+        let domain::NoPrediction { reason, message, since } = why;
+        let reason = match reason {
+            domain::NoPredictionReason::NothingLogged => NoPredictionReason::NothingLogged,
+            domain::NoPredictionReason::NoStartSinceEpisode => {
+                NoPredictionReason::NoStartSinceEpisode
+            }
+            domain::NoPredictionReason::Pregnancy => NoPredictionReason::Pregnancy,
+            domain::NoPredictionReason::Postpartum => NoPredictionReason::Postpartum,
+            domain::NoPredictionReason::Breastfeeding => NoPredictionReason::Breastfeeding,
+            domain::NoPredictionReason::HormonalContraception => {
+                NoPredictionReason::HormonalContraception
+            }
+            domain::NoPredictionReason::Perimenopause => NoPredictionReason::Perimenopause,
+            domain::NoPredictionReason::Pause => NoPredictionReason::Pause,
+            domain::NoPredictionReason::TooLongAgo => NoPredictionReason::TooLongAgo,
+        };
+        Self { reason, message: Scalar(message), since: since.into() }
     }
 }
 

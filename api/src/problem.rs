@@ -65,6 +65,18 @@ pub const PROBLEMS: &[ProblemKind] = &[
         "Symptoms outside the cycle",
         "The new dates would leave a logged symptom outside, whose id is `conflicting_id`.",
     ),
+    kind(
+        409,
+        "overlapping-episode",
+        "Overlapping episode",
+        "The episode overlaps another one of the same kind, whose id is `conflicting_id`.",
+    ),
+    kind(
+        409,
+        "gap-changed",
+        "Gap changed",
+        "A start was logged, moved or deleted since the question was asked; read the questions anew.",
+    ),
     kind(413, "body-too-large", "Body too large", "The body is larger than 64 KiB."),
     kind(
         415,
@@ -83,6 +95,12 @@ pub const PROBLEMS: &[ProblemKind] = &[
         "insufficient-data",
         "Insufficient data",
         "There is no logged cycle to compute a prediction from.",
+    ),
+    kind(
+        422,
+        "no-prediction",
+        "No prediction",
+        "What was logged allows no prediction; `detail` says why: 'No prediction, because …'.",
     ),
     kind(
         422,

@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::limits;
 use poem_openapi::{
-    registry::{MetaSchema, MetaSchemaRef},
+    registry::{MetaSchema, MetaSchemaRef, Registry},
     types::{ParseError, ParseFromJSON, ParseFromParameter, ParseResult, ToJSON, Type},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -87,6 +87,10 @@ impl<T: Type> Type for Nullable<T> {
 
     fn schema_ref() -> MetaSchemaRef {
         T::schema_ref().merge(MetaSchema { nullable: true, ..MetaSchema::ANY })
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
     }
 
     fn as_raw_value(&self) -> Option<&Self::RawValueType> {
@@ -226,6 +230,25 @@ scalar!(
     MetaSchema {
         example: Some(json!(28.5)),
         ..MetaSchema::new_with_format("number", "double")
+    }
+);
+scalar!(
+    /// A number of days, or how many times as often: never negative.
+    Amount / AmountRule = f64,
+    MetaSchema {
+        minimum: Some(0.0),
+        example: Some(json!(2.4)),
+        ..MetaSchema::new_with_format("number", "double")
+    }
+);
+scalar!(
+    /// Which of the starts after the next one: 2 is the one after it, 3 the one after that.
+    CyclesAhead / CyclesAheadRule = i32,
+    MetaSchema {
+        minimum: Some(2.0),
+        maximum: Some(3.0),
+        example: Some(json!(2)),
+        ..MetaSchema::new_with_format("integer", "int32")
     }
 );
 scalar!(

@@ -42,10 +42,14 @@ impl Schemas {
         if errors.is_empty() { Ok(()) } else { Err(errors) }
     }
 
-    /// The schema behind a reference.
+    /// The schema behind a reference. One with a description of its own is the first part of an
+    /// `allOf`; none in a request may be null.
     pub(crate) fn resolve<'a>(&'a self, schema: &'a MetaSchemaRef) -> Option<&'a MetaSchema> {
         match schema {
-            MetaSchemaRef::Inline(inline) => Some(inline),
+            MetaSchemaRef::Inline(inline) => match inline.all_of.first() {
+                Some(described) => self.resolve(described),
+                None => Some(inline),
+            },
             MetaSchemaRef::Reference(name) => self.0.get(name),
         }
     }

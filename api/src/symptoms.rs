@@ -36,6 +36,11 @@ impl SymptomsApi {
     ///
     /// Refused (422) is a date in the future, before its cycle's start or after its end. A
     /// cycle that is not there or is somebody else's answers 404.
+    ///
+    /// Two types are signs of ovulation, which predictions are made from. Their day may be any from
+    /// the start of the cycle to the day before the next start, and their value is checked:
+    /// `ovulation_test` (LH) is `positive` or `negative`; `basal_body_temperature` is degrees
+    /// Celsius from 34 to 43 with at most two decimals, such as `36.55`.
     #[oai(path = "/symptoms", method = "post", operation_id = "createSymptom")]
     async fn create(
         &self,
@@ -98,7 +103,8 @@ impl SymptomsApi {
 
     /// Correct a symptom
     ///
-    /// A member that is left out stays as it is.
+    /// A member that is left out stays as it is. Day and value obey the same rules as when it is
+    /// logged.
     #[oai(path = "/symptoms/:id", method = "put", operation_id = "updateSymptom")]
     async fn update(
         &self,
@@ -147,11 +153,12 @@ impl SymptomsApi {
 struct NewSymptom {
     /// The cycle that the day belongs to.
     cycle_id: Id,
-    /// The day, within the cycle.
+    /// The day, within the bleeding if its end is said; of a sign of ovulation, within the cycle.
     date: Date,
     /// What kind of symptom, in one's own words.
     symptom_type: SymptomType,
-    /// Its value, in one's own words.
+    /// Its value, in one's own words; of a sign of ovulation, `positive`, `negative` or a
+    /// temperature.
     value: SymptomValue,
     /// 1 (hardly) to 10 (worst).
     #[oai(nullable)]

@@ -20,12 +20,15 @@ pub const SCHEMA: u16 = 1;
 /// What an event is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Topic {
-    /// A user's cycles or symptoms changed.
+    /// A user's cycles, symptoms, episodes or answers changed.
     #[serde(rename = "cycle.changed")]
     CycleChanged,
     /// A user's prediction, or the version that it reflects, changed.
     #[serde(rename = "prediction.changed")]
     PredictionChanged,
+    /// What prediction needs to know of a user changed.
+    #[serde(rename = "user.changed")]
+    UserChanged,
 }
 
 impl Topic {
@@ -34,6 +37,7 @@ impl Topic {
         match self {
             Self::CycleChanged => "cycle.changed",
             Self::PredictionChanged => "prediction.changed",
+            Self::UserChanged => "user.changed",
         }
     }
 
@@ -52,6 +56,7 @@ impl Topic {
         match self {
             Self::CycleChanged => "cycles",
             Self::PredictionChanged => "analytics",
+            Self::UserChanged => "users",
         }
     }
 }

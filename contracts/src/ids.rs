@@ -45,6 +45,15 @@ id!(
     SymptomId
 );
 id!(
+    /// A span of life that changes how cycles are to be read.
+    EpisodeId
+);
+id!(
+    /// A question about a gap between starts, derived from (user, cycle, next start); at most 53
+    /// bits.
+    QuestionId
+);
+id!(
     /// A prediction. Derived from what it was computed from, so a rebuild gives the same id; at
     /// most 53 bits, so that it survives a JSON reader that has only doubles (RFC 8259 §6).
     PredictionId

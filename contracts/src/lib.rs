@@ -26,6 +26,8 @@ pub mod wire;
 
 pub use call::Call;
 pub use handle::{Handle, ReplyPort, Request};
-pub use ids::{CycleId, NotificationId, PredictionId, SymptomId, UserId, Version};
+pub use ids::{
+    CycleId, EpisodeId, NotificationId, PredictionId, QuestionId, SymptomId, UserId, Version,
+};
 pub use patch::Patch;
 pub use refusal::{ErrorKind, FieldError, Refusal};

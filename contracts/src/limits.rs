@@ -23,6 +23,10 @@ pub const PERIOD_LENGTH_MAX_DAYS: i64 = 31;
 pub const SYMPTOM_TYPE_LENGTH_MAX: usize = 50;
 /// Longest symptom value, in characters.
 pub const SYMPTOM_VALUE_LENGTH_MAX: usize = 100;
+/// Lowest basal body temperature that is one, in degrees Celsius.
+pub const TEMPERATURE_MIN_CELSIUS: f64 = 34.0;
+/// Highest basal body temperature that is one, in degrees Celsius.
+pub const TEMPERATURE_MAX_CELSIUS: f64 = 43.0;
 /// Longest note, in characters.
 pub const NOTES_LENGTH_MAX: usize = 4_000;
 /// Most rows in a page.

@@ -5,7 +5,12 @@ use std::fmt;
 use chrono::{DateTime, NaiveDate, Utc};
 use serde::{Deserialize, Serialize};
 
-use crate::{Patch, UserId, health::GroupHealth, mailbox::mailbox};
+use crate::{
+    Patch, UserId, Version,
+    events::{ChangedPage, ChangedSince},
+    health::GroupHealth,
+    mailbox::mailbox,
+};
 
 mailbox! {
     /// What the users group answers.
@@ -14,7 +19,10 @@ mailbox! {
             GetProfile => User, "get_profile";
             UpdateProfile => User, "update_profile";
         }
-        services {}
+        services {
+            GetPerson => Person, "get_person";
+            ListUsersChanged => ChangedPage, "changed_since";
+        }
         open {
             Register => User, "register";
             Login => Session, "login";
@@ -70,6 +78,17 @@ pub struct UpdateProfile {
     pub date_of_birth: Patch<NaiveDate>,
 }
 
+/// Service-only: read what prediction needs to know of a person.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct GetPerson {
+    /// Whose.
+    pub user_id: UserId,
+}
+
+/// Service-only: which users changed (anti-entropy).
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ListUsersChanged(pub ChangedSince);
+
 /// Read the public keys that access tokens are verified with.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct GetSigningKeys {}
@@ -97,6 +116,17 @@ pub struct User {
     pub created_at: DateTime<Utc>,
     /// Whether the account can be used.
     pub is_active: bool,
+}
+
+/// What prediction needs to know of a person: no address, no name.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// Who.
+    pub user_id: UserId,
+    /// The version that this is the state of; 0: nobody, or somebody who never gave a date of birth.
+    pub version: Version,
+    /// Date of birth, if it was said.
+    pub date_of_birth: Option<NaiveDate>,
 }
 
 /// What a successful sign-in gives.

@@ -51,7 +51,7 @@ pub struct DeadLetter {
     pub sequence: Option<u64>,
     /// Its subject.
     pub subject: String,
-    /// The durable that gave up on it.
+    /// The group that gave up on it.
     pub group: String,
     /// The event, if it could be decoded.
     pub event_id: Option<Uuid>,
@@ -159,7 +159,7 @@ impl Delivery {
             stream: streams::name(self.durable.topic()).to_owned(),
             sequence,
             subject: subject.to_owned(),
-            group: self.durable.name().to_owned(),
+            group: self.durable.group().to_owned(),
             event_id: wake_up.map(|wake_up| wake_up.event_id),
             user_id: wake_up.map(|wake_up| wake_up.user_id),
             version: wake_up.map(|wake_up| wake_up.version),

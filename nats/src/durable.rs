@@ -2,23 +2,35 @@
 
 use contracts::events::Topic;
 
-/// A durable consumer: one group's place in one topic, shared by all replicas of that group.
+/// A durable consumer: one group's place in one topic, shared by all replicas of that group. A group
+/// has one for each topic that it hears.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Durable {
     /// The analytics group, on `cycle.changed`.
     Analytics,
+    /// The analytics group, on `user.changed`.
+    AnalyticsPeople,
     /// The notifications group, on `prediction.changed`.
     Notifications,
 }
 
 impl Durable {
     /// Every durable there is.
-    pub const ALL: [Self; 2] = [Self::Analytics, Self::Notifications];
+    pub const ALL: [Self; 3] = [Self::Analytics, Self::AnalyticsPeople, Self::Notifications];
 
-    /// The name on the broker, in logs and in `dlq.<group>.<class>`: that of its group.
+    /// The name on the broker and in logs: that of its group, if the group has no other.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Analytics => "analytics",
+            Self::AnalyticsPeople => "analytics-people",
+            Self::Notifications => "notifications",
+        }
+    }
+
+    /// The group that it belongs to, whose name is in `dlq.<group>.<class>`.
+    pub const fn group(self) -> &'static str {
+        match self {
+            Self::Analytics | Self::AnalyticsPeople => "analytics",
             Self::Notifications => "notifications",
         }
     }
@@ -27,6 +39,7 @@ impl Durable {
     pub const fn topic(self) -> Topic {
         match self {
             Self::Analytics => Topic::CycleChanged,
+            Self::AnalyticsPeople => Topic::UserChanged,
             Self::Notifications => Topic::PredictionChanged,
         }
     }

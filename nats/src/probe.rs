@@ -10,7 +10,8 @@
 //! - What is published is no JSON, so the `JetStream` API refuses it: nothing is made, pulled or
 //!   deleted. Should a stream take it all the same, one that somebody has set to keep everything, a
 //!   header says that it is meant for another (`Nats-Expected-Stream`). A request of ours (the
-//!   signing keys, the only subject without a wildcard) is out of its time before it arrives.
+//!   signing keys, an answer about a gap: the subjects without a wildcard) is out of its time before
+//!   it arrives.
 //! - Subscriptions end with the connection, without a message.
 //!
 //! The server works through a connection in order. So once it has refused the last thing, it has

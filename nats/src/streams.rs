@@ -27,8 +27,12 @@ pub(crate) const PULL_HEARTBEAT: Duration = Duration::from_millis(2_500);
 pub(crate) const DEAD_LETTERS: &str = "DLQ";
 
 /// Every stream's name, in the order of [`all`].
-pub(crate) const NAMES: [&str; 4] =
-    [name(Topic::CycleChanged), name(Topic::PredictionChanged), "USERS", DEAD_LETTERS];
+pub(crate) const NAMES: [&str; 4] = [
+    name(Topic::CycleChanged),
+    name(Topic::PredictionChanged),
+    name(Topic::UserChanged),
+    DEAD_LETTERS,
+];
 
 const DAY: Duration = Duration::from_hours(24);
 const MIB: i64 = 1024 * 1024;
@@ -40,22 +44,25 @@ pub(crate) const fn name(topic: Topic) -> &'static str {
     match topic {
         Topic::CycleChanged => "CYCLES",
         Topic::PredictionChanged => "PREDICTIONS",
+        Topic::UserChanged => "USERS",
     }
 }
 
 /// Every stream, as it shall be.
 pub(crate) fn all(replicas: usize) -> [Config; 4] {
-    let erasure = ["user.erased.v1.>", "user.erasure_done.v1.>"];
+    let users = name(Topic::UserChanged);
+    let erasure = ["user.erased.v1.>", "user.erasure_done.v1.>"].map(str::to_owned);
+    let of_users = [Topic::UserChanged.filter()].into_iter().chain(erasure).collect();
     [
         topic(Topic::CycleChanged, replicas),
         topic(Topic::PredictionChanged, replicas),
-        wake_ups("USERS", erasure.map(str::to_owned).to_vec(), replicas),
+        wake_ups(users, of_users, replicas),
         dead_letters(replicas),
     ]
 }
 
-/// A topic's stream.
-pub(crate) fn topic(topic: Topic, replicas: usize) -> Config {
+/// The stream that a topic has for itself.
+fn topic(topic: Topic, replicas: usize) -> Config {
     wake_ups(name(topic), vec![topic.filter()], replicas)
 }
 

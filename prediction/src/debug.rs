@@ -3,46 +3,36 @@
 
 use std::fmt::{Debug, Formatter, Result};
 
-use crate::{CycleStatistics, DateRange, History, Interval, LoggedCycle, Prediction, Statistics};
+use crate::{
+    Anchor, CycleNote, CycleStatistics, DateRange, DayForecast, Episode, Forecast,
+    ForecastOvulation, ForecastStart, History, Hypothesis, Interval, Length, LoggedCycle, Luteal,
+    Obstacle, Ovulation, PastOvulation, PeriodLength, Prediction, Record, RecordEntry, Said,
+    SegmentedCycle, Situation, State, Statistics, Step, Table, Update, Use, Window,
+    metrics::{RangeSummary, Summary},
+    ovulation::{LhTest, Temperature},
+};
 
-impl Debug for History {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        f.debug_struct("History").finish_non_exhaustive()
-    }
+/// One `Debug` that is the same for every type but its name.
+macro_rules! redacted {
+    ($($name:ident),* $(,)?) => {$(
+        impl Debug for $name {
+            fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+                f.debug_struct(stringify!($name)).finish_non_exhaustive()
+            }
+        }
+    )*};
 }
 
-impl Debug for LoggedCycle {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        f.debug_struct("LoggedCycle").finish_non_exhaustive()
-    }
+redacted! {
+    Anchor, CycleNote, CycleStatistics, DateRange, DayForecast, Episode, Forecast,
+    ForecastOvulation, ForecastStart, History, Hypothesis, Interval, Length, LhTest, LoggedCycle,
+    Luteal, Obstacle, Ovulation, PastOvulation, PeriodLength, Prediction, RangeSummary, Record,
+    RecordEntry, Said, SegmentedCycle, State, Statistics, Step, Summary, Table, Temperature, Update,
+    Use, Window,
 }
 
-impl Debug for Prediction {
+impl Debug for Situation<'_> {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        f.debug_struct("Prediction").finish_non_exhaustive()
-    }
-}
-
-impl Debug for Interval {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        f.debug_struct("Interval").finish_non_exhaustive()
-    }
-}
-
-impl Debug for DateRange {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        f.debug_struct("DateRange").finish_non_exhaustive()
-    }
-}
-
-impl Debug for Statistics {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        f.debug_struct("Statistics").finish_non_exhaustive()
-    }
-}
-
-impl Debug for CycleStatistics {
-    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        f.debug_struct("CycleStatistics").finish_non_exhaustive()
+        f.debug_struct("Situation").finish_non_exhaustive()
     }
 }

@@ -13,6 +13,7 @@ use contracts::{
     Handle, analytics::AnalyticsMailbox, cycles::CyclesMailbox, limits,
     notifications::NotificationsMailbox, users::UsersMailbox,
 };
+use nats::Bus;
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
@@ -71,7 +72,8 @@ impl<'a> Assembly<'a> {
         let Some(pools) = self.pools(Domain::Users)? else {
             return Ok(self.link.remote(self.config(), Domain::Users));
         };
-        let (plan, handle) = users::plan(users_dependencies(self.launch, &pools)?);
+        let bus = self.link.bus.clone();
+        let (plan, handle) = users::plan(users_dependencies(self.launch, pools, bus)?);
         self.plans.push(plan);
         Ok(handle)
     }
@@ -153,7 +155,7 @@ fn admission(config: &Config) -> AdmissionLimits {
     }
 }
 
-fn users_dependencies(launch: &Launch, pools: &Pools) -> Result<users::Dependencies> {
+fn users_dependencies(launch: &Launch, pools: Pools, bus: Bus) -> Result<users::Dependencies> {
     let config = &launch.config;
     let SigningKey { path, generate } = &launch.signing_key;
     let signing_key = if *generate {
@@ -163,7 +165,9 @@ fn users_dependencies(launch: &Launch, pools: &Pools) -> Result<users::Dependenc
     };
     let argon2 = &config.argon2;
     Ok(users::Dependencies {
-        pool: pools.main.clone(),
+        pool: pools.main,
+        relay_pool: pools.relay,
+        bus,
         clock: Clock::System,
         admission: admission(config),
         password_length_min: match config.profile {

@@ -36,7 +36,7 @@ impl Link {
     /// The server is away or refuses.
     pub(super) async fn open(config: &Config) -> Result<Self> {
         let Some(url) = &config.bus.nats_url else {
-            let durables: Vec<Durable> = config.groups.domains().filter_map(durable_of).collect();
+            let durables: Vec<Durable> = config.groups.domains().flat_map(durables_of).collect();
             return Ok(Self { connection: None, bus: Bus::memory(&durables), provisions: false });
         };
         let credential = nats::credential_of(url.expose_secret());
@@ -201,13 +201,9 @@ fn provisions(credential: Option<Credential>) -> bool {
     credential.is_none_or(|it| matches!(it, Credential::Provisioner | Credential::All))
 }
 
-/// The durable that a domain consumes.
-fn durable_of(domain: Domain) -> Option<Durable> {
-    match domain {
-        Domain::Users | Domain::Cycles => None,
-        Domain::Analytics => Some(Durable::Analytics),
-        Domain::Notifications => Some(Durable::Notifications),
-    }
+/// The durables that a domain consumes.
+fn durables_of(domain: Domain) -> impl Iterator<Item = Durable> {
+    Durable::ALL.into_iter().filter(move |durable| durable.group() == domain.name())
 }
 
 #[cfg(test)]

@@ -8,7 +8,11 @@ use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
-use super::person::{Cycle, Person, Symptom};
+use super::{
+    episodes::Episode,
+    person::Person,
+    plan::{Cycle, Symptom},
+};
 
 /// How often a request that was not admitted is sent again.
 const ATTEMPTS_MAX: u32 = 30;
@@ -55,6 +59,17 @@ struct ListedCycle {
     id: i64,
     start_date: NaiveDate,
     symptoms: Vec<Value>,
+}
+
+#[derive(Deserialize)]
+struct Episodes {
+    episodes: Vec<ListedEpisode>,
+}
+
+#[derive(Deserialize)]
+struct ListedEpisode {
+    kind: String,
+    start_date: NaiveDate,
 }
 
 #[derive(Deserialize)]
@@ -156,6 +171,35 @@ impl Client {
         };
         let _written: Value =
             self.send(request).await?.json(StatusCode::CREATED, "logging a symptom")?;
+        Ok(())
+    }
+
+    /// Kind and start of all episodes of somebody.
+    pub(super) async fn logged_episodes(
+        &self,
+        session: &SignedIn,
+    ) -> Result<Vec<(String, NaiveDate)>> {
+        let request = || {
+            self.request(Method::GET, "/api/cycles/episodes?limit=100").bearer_auth(&session.token)
+        };
+        let Episodes { episodes } =
+            self.send(request).await?.json(StatusCode::OK, "listing episodes")?;
+        Ok(episodes.into_iter().map(|it| (it.kind, it.start_date)).collect())
+    }
+
+    pub(super) async fn log_episode(&self, session: &SignedIn, episode: &Episode) -> Result<()> {
+        let body = json!({
+            "kind": episode.kind,
+            "start_date": episode.start,
+            "end_date": episode.end,
+        });
+        let request = || {
+            self.request(Method::POST, "/api/cycles/episodes")
+                .bearer_auth(&session.token)
+                .json(&body)
+        };
+        let _written: Value =
+            self.send(request).await?.json(StatusCode::CREATED, "logging an episode")?;
         Ok(())
     }
 

@@ -1,12 +1,19 @@
 //! `lunation demo`: fills a running system with people, through its public API and nothing else.
 //!
+//! The people are drawn from the model that predicts them (`traits`), and live as people do: some
+//! do not log every start, are late, have children, test for ovulation (`plan`).
+//!
 //! The server is the memory of a run: who exists already is signed in, and only what is missing
 //! is logged. So a run that was cut short goes on where it was, on any day and from anywhere. A
 //! state file only saves asking again for those who are finished.
 
 mod client;
+mod episodes;
 mod finished;
 mod person;
+mod plan;
+mod signs;
+mod traits;
 
 use std::{
     io::Write,
@@ -19,8 +26,10 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use self::{
     client::{Client, SignedIn},
+    episodes::Episode,
     finished::Finished,
     person::Person,
+    plan::Plan,
 };
 use crate::{cli::DemoArgs, output};
 
@@ -32,6 +41,7 @@ const SHOWN: usize = 3;
 struct Tally {
     cycles: u64,
     symptoms: u64,
+    episodes: u64,
 }
 
 /// Fills the instance at `base_url` with people.
@@ -60,9 +70,10 @@ pub(crate) async fn run(arguments: DemoArgs) -> Result<()> {
     let mut filling = stream::iter(filling).buffer_unordered(usize::from(arguments.concurrency));
     let mut total = Tally::default();
     while let Some(tally) = filling.next().await {
-        let Tally { cycles, symptoms } = tally?;
+        let Tally { cycles, symptoms, episodes } = tally?;
         total.cycles += cycles;
         total.symptoms += symptoms;
+        total.episodes += episodes;
     }
     drop(filling);
     bar.finish_and_clear();
@@ -73,7 +84,7 @@ pub(crate) async fn run(arguments: DemoArgs) -> Result<()> {
 /// Makes one person be as planned.
 async fn fill(client: &Client, person: &Person) -> Result<Tally> {
     let session = client.register_or_sign_in(person).await?;
-    let cycles = person.cycles(session.since);
+    let Plan { cycles, episodes } = person.plan(session.since)?;
     let logged = client.logged_cycles(&session).await?;
     let mut tally = Tally::default();
     for cycle in &cycles {
@@ -87,6 +98,15 @@ async fn fill(client: &Client, person: &Person) -> Result<Tally> {
         for symptom in cycle.symptoms.iter().skip(symptoms) {
             client.log_symptom(&session, id, symptom).await?;
             tally.symptoms += 1;
+        }
+    }
+    if !episodes.is_empty() {
+        let logged = client.logged_episodes(&session).await?;
+        let is_logged =
+            |it: &Episode| logged.iter().any(|(kind, start)| kind == it.kind && *start == it.start);
+        for episode in episodes.iter().filter(|episode| !is_logged(episode)) {
+            client.log_episode(&session, episode).await?;
+            tally.episodes += 1;
         }
     }
     Ok(tally)
@@ -104,12 +124,13 @@ fn progress_bar(users: u32, missing: &[u32]) -> ProgressBar {
 }
 
 fn report(arguments: &DemoArgs, people: usize, total: &Tally, took: Duration) -> Result<()> {
-    let writes = total.cycles + total.symptoms + people as u64;
+    let writes = total.cycles + total.symptoms + total.episodes + people as u64;
     let rate = u128::from(writes) * 1_000 / took.as_millis().max(1);
     writeln!(
         output::stdout(),
-        "{} people, of whom {people} were filled in this run: {} cycles and {} symptoms in {:.1} s ({rate} writes/s)",
+        "{} people, of whom {people} were filled in this run: {} episodes, {} cycles and {} symptoms in {:.1} s ({rate} writes/s)",
         arguments.users,
+        total.episodes,
         total.cycles,
         total.symptoms,
         took.as_secs_f64(),

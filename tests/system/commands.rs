@@ -13,7 +13,7 @@ use serde_json::json;
 use crate::harness::{App, Options, Shape, process::path, wait};
 
 /// How many people the first demo makes, and the one that is interrupted.
-const PEOPLE: u32 = 20;
+const PEOPLE: u32 = 12;
 const INTERRUPTED: u32 = 8;
 
 /// The command, without anything that the tests' own environment may say about it.
@@ -325,11 +325,20 @@ fn a_wrong_configuration_is_named_and_refused() {
 fn help_and_usage() {
     let (code, help, errors) = run(&["--help"]);
     assert_eq!((code, errors.as_str()), (0, ""));
-    for name in ["serve", "migrate", "openapi", "config", "doctor", "demo", "health", "Exit codes"]
-    {
+    for name in [
+        "serve",
+        "migrate",
+        "openapi",
+        "config",
+        "doctor",
+        "demo",
+        "backtest",
+        "health",
+        "Exit codes",
+    ] {
         assert!(help.contains(name), "{name}: {help}");
     }
-    for name in ["serve", "migrate", "openapi", "config", "doctor", "demo", "health"] {
+    for name in ["serve", "migrate", "openapi", "config", "doctor", "demo", "backtest", "health"] {
         let (code, help, errors) = run(&[name, "--help"]);
         assert!(
             code == 0 && errors.is_empty() && help.contains("Usage:"),

@@ -4,8 +4,10 @@
 
 mod harness;
 
+mod backtest;
 mod bad_input;
 mod broker;
+mod calendar;
 mod commands;
 mod contract;
 mod crash_points;
@@ -18,6 +20,7 @@ mod one_machine;
 mod operator;
 mod oracle;
 mod panics;
+mod questions;
 mod race;
 mod rebuild;
 mod split;

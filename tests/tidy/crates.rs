@@ -31,6 +31,7 @@ const GRAPH: &[(&str, &[&str])] = &[
             "analytics",
             "notifications",
             "api",
+            "prediction",
         ],
     ),
 ];

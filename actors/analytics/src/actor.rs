@@ -60,6 +60,18 @@ impl Actor for AnalyticsActor {
                 let work = async move { service.list_cycle_analytics(&call, request).await };
                 answers.spawn(ticket, reply, work);
             }
+            AnalyticsMailbox::GetCalendar(request, reply) => {
+                let work = async move { service.get_calendar(&call, request).await };
+                answers.spawn(ticket, reply, work);
+            }
+            AnalyticsMailbox::ListQuestions(request, reply) => {
+                let work = async move { service.list_questions(&call, request).await };
+                answers.spawn(ticket, reply, work);
+            }
+            AnalyticsMailbox::AnswerQuestion(request, reply) => {
+                let work = async move { service.answer_question(&call, request).await };
+                answers.spawn(ticket, reply, work);
+            }
             AnalyticsMailbox::GetActivePrediction(request, reply) => {
                 let work = async move { service.get_active_prediction(request).await };
                 answers.spawn(ticket, reply, work);

@@ -14,7 +14,10 @@ use contracts::{Call, Refusal, ReplyPort, UserId, Version};
 use ractor::{Actor, ActorId, ActorProcessingErr, ActorRef, MessagingErr, SupervisionEvent};
 use tokio::{sync::watch, time};
 
-use crate::user::{self, UserActor, UserArguments, Wake, Wanted, Works};
+use crate::{
+    recompute::Works,
+    user::{self, UserActor, UserArguments, Wake, Wanted},
+};
 
 /// The gauge of live user actors.
 const LIVE_ACTORS: &str = "lunation_analytics_live_actors";

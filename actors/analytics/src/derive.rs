@@ -1,157 +1,295 @@
-//! The derived state of one user: a pure function of the user's cycles.
+//! The derived state of one user: a pure function of the user's cycles, of what is known of the
+//! person, and of the day.
 //!
 //! Whoever computes it, whenever and however often, gets the same rows with the same ids: that is
 //! what lets the database be dropped, and several processes work on one user.
 
-use std::sync::Arc;
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::NaiveDate;
 use contracts::{
-    CycleId, PredictionId, UserId, Version,
-    analytics::{
-        CycleAnalytics, DateRange, Prediction, PredictionInterval, Regularity, Statistics,
-    },
+    CycleId, UserId, Version,
+    analytics::{CycleAnalytics, Prediction, Statistics},
     cycles::{History, HistoryCycle},
 };
-use prediction::{CycleStatistics, HistoryError, LoggedCycle};
-use sha2::{Digest, Sha256};
+use prediction::{CycleStatistics, HistoryError};
 
-/// Names this derivation. Whoever changes what is derived raises the number, so that every stored
-/// state is computed again.
-pub(crate) const MODEL: &str = "average_cycle_length/1";
+use crate::{
+    anchor::Anchor,
+    known::{Known, KnownQuestion, Newest},
+    log::{Log, Walk, fingerprints::Mark},
+    outlook::Outlook,
+    patterns::patterns,
+    statistics::statistics,
+};
 
 /// Everything that is stored of one user.
 pub(crate) struct Derived {
     pub(crate) user_id: UserId,
-    /// The version of the cycles that this was computed from.
-    pub(crate) version: Version,
+    pub(crate) key: Key,
+    pub(crate) date_of_birth: Option<NaiveDate>,
     pub(crate) statistics: Statistics,
+    pub(crate) known: Known,
     /// One for each cycle, oldest start first.
-    pub(crate) cycles: Vec<DerivedCycle>,
+    pub(crate) cycles: Vec<CycleAnalytics>,
     /// One for each cycle, in the same order.
     pub(crate) marks: Arc<[Mark]>,
+    log: Log,
+    /// By position: the predictions that differ from what is believed to be stored; none where
+    /// nothing can be predicted.
+    prepared: BTreeMap<usize, Option<Prediction>>,
 }
 
-/// What is stored for one cycle.
-pub(crate) struct DerivedCycle {
-    pub(crate) analytics: CycleAnalytics,
-    /// The prediction made from the cycles up to this one; none if its dates would pass what the
-    /// calendar holds.
-    pub(crate) prediction: Option<Prediction>,
-}
-
-/// A cycle, and what the rows stored for it hold: equal fingerprints, equal rows.
+/// What a state was derived from. One state may replace another if its key is greater in one member
+/// and lower in none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Mark {
-    pub(crate) cycle_id: CycleId,
-    pub(crate) fingerprint: i64,
+pub(crate) struct Key {
+    /// The version of the cycles.
+    pub(crate) cycles: Version,
+    /// The version of the person; none while nothing was heard of them.
+    pub(crate) person: Option<Version>,
+    /// The day as of which it was derived.
+    pub(crate) day: NaiveDate,
 }
 
-/// Why no state can be derived.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum DeriveError {
-    /// The owner answered with cycles that no person can have.
-    #[error("the history is none: {0}")]
-    NoHistory(#[from] HistoryError),
-    /// A row could not be brought into bytes.
-    #[error("a row has no fingerprint")]
-    NoFingerprint(#[from] serde_json::Error),
+/// What is known of a person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Person {
+    /// None while nothing was heard of them.
+    pub(crate) version: Option<Version>,
+    pub(crate) date_of_birth: Option<NaiveDate>,
 }
 
-/// Derives the state of one user from all their cycles.
+/// A state that was stored, and what it takes to see what the next one changes.
+#[derive(Clone)]
+pub(crate) struct Believed {
+    pub(crate) key: Key,
+    pub(crate) person: Person,
+    pub(crate) marks: Arc<[Mark]>,
+    questions: Arc<[KnownQuestion]>,
+    /// Of the newest cycle: what its forecast depended on, and the first day that said something.
+    newest: Option<(i64, Option<NaiveDate>)>,
+}
+
+/// Derives the state of one user. What `believed` says to be stored already is not made again.
 ///
 /// # Errors
 ///
 /// The cycles are not in ascending order, or one ends before it starts.
-pub(crate) fn derive(history: &History) -> Result<Derived, DeriveError> {
-    let logged =
-        |cycle: &HistoryCycle| LoggedCycle { start: cycle.start_date, end: cycle.end_date };
-    let known = prediction::History::new(history.cycles.iter().map(logged).collect())?;
-    let statistics = prediction::statistics(&known);
-    let mut cycles = Vec::with_capacity(history.cycles.len());
-    let mut marks = Vec::with_capacity(history.cycles.len());
-    let mut input = Input { version: Version::ZERO, changed_at: DateTime::<Utc>::MIN_UTC };
-    for (index, (cycle, numbers)) in history.cycles.iter().zip(&statistics.cycles).enumerate() {
-        input.version = input.version.max(cycle.input_version);
-        input.changed_at = input.changed_at.max(cycle.input_changed_at);
-        let next_start = history.cycles.get(index + 1).map(|next| next.start_date);
-        let anchor = Anchor { user_id: history.user_id, cycle_id: cycle.id, input, next_start };
-        let derived = DerivedCycle {
-            analytics: cycle_analytics(history.user_id, cycle, numbers),
-            prediction: prediction::predict_at(&known, index).map(|said| anchor.prediction(&said)),
-        };
-        marks.push(Mark { cycle_id: cycle.id, fingerprint: fingerprint(&derived)? });
-        cycles.push(derived);
+pub(crate) fn derive(
+    history: &History,
+    person: Person,
+    day: NaiveDate,
+    believed: Option<&Believed>,
+) -> Result<Derived, HistoryError> {
+    let log = Log::new(history, person.date_of_birth)?;
+    let (statistics, numbers) = statistics(&log);
+    let rows = history.cycles.iter().zip(&numbers);
+    let cycles: Vec<_> =
+        rows.map(|(cycle, numbers)| cycle_analytics(history.user_id, cycle, numbers)).collect();
+    let bases = log.forecast_bases();
+    let rests: Vec<i64> = cycles.iter().enumerate().map(|(at, row)| log.rest(at, row)).collect();
+    let fingerprints = cycles.iter().zip(bases.iter().zip(&rests));
+    let mut marks: Vec<Mark> =
+        fingerprints.map(|(cycle, (base, rest))| Mark::new(cycle.id, *base, *rest, None)).collect();
+
+    let stored = Stored::of(believed);
+    let newest_at = cycles.len().saturating_sub(1);
+    let from = marks.iter().position(|mark| !stored.has(mark)).unwrap_or(newest_at).min(newest_at);
+    let walk = log.walk(from);
+    let parts = bases.last().zip(rests.last());
+    let newest =
+        parts.and_then(|(base, rest)| Some(stored.newest(log.newest(&walk)?, *base, *rest, day)));
+    let (newest, outlook) = newest.unzip();
+    let known = Known {
+        newest,
+        questions: stored.questions_before(from, &cycles, &walk),
+        symptom_patterns: if history.symptoms.is_empty() { Vec::new() } else { patterns(history) },
+        ..log.known()
+    };
+    if let (Some(mark), Some(newest)) = (marks.last_mut(), &known.newest) {
+        *mark = newest.mark(known.open_until(day));
     }
-    Ok(Derived {
+    let mut derived = Derived {
         user_id: history.user_id,
-        version: history.version,
-        statistics: overall(&statistics),
+        key: Key { cycles: history.version, person: person.version, day },
+        date_of_birth: person.date_of_birth,
+        statistics,
+        known,
         cycles,
         marks: marks.into(),
-    })
+        log,
+        prepared: BTreeMap::new(),
+    };
+    derived.prepare(&stored, from, &walk, outlook.flatten().as_ref());
+    Ok(derived)
 }
 
-/// What a prediction was computed from: the last change of any cycle up to its anchor.
-#[derive(Clone, Copy)]
-struct Input {
-    version: Version,
-    changed_at: DateTime<Utc>,
-}
+impl Derived {
+    /// The prediction made from the cycles up to the one at a position; none where nothing can be
+    /// predicted.
+    pub(crate) fn prediction(&self, position: usize) -> Option<Prediction> {
+        if let Some(prepared) = self.prepared.get(&position) {
+            return prepared.clone();
+        }
+        self.predict(position, &Walk::default())
+    }
 
-/// The newest cycle that a prediction was computed from.
-struct Anchor {
-    user_id: UserId,
-    cycle_id: CycleId,
-    input: Input,
-    /// The start that was logged after it.
-    next_start: Option<NaiveDate>,
-}
+    /// The start that was logged after the cycle at a position.
+    pub(crate) fn next_start(&self, position: usize) -> Option<NaiveDate> {
+        self.log.next_start(position)
+    }
 
-impl Anchor {
-    fn prediction(&self, said: &prediction::Prediction) -> Prediction {
-        let prediction::Prediction {
-            predicted_start,
-            predicted_end,
-            confidence,
-            method,
-            based_on_cycles,
-            intervals,
-            ovulation,
-            ovulation_range,
-            fertile_window,
-        } = said;
-        Prediction {
-            id: self.prediction_id(method),
-            user_id: self.user_id,
-            predicted_start_date: *predicted_start,
-            predicted_end_date: *predicted_end,
-            confidence_score: *confidence,
-            prediction_method: (*method).to_owned(),
-            based_on_cycles: i32::try_from(*based_on_cycles).unwrap_or(i32::MAX),
-            notes: Some(notes(said)),
-            intervals: intervals.iter().map(interval).collect(),
-            fertile_window: range(*fertile_window),
-            ovulation_date: *ovulation,
-            ovulation_range: range(*ovulation_range),
-            is_active: self.next_start.is_none(),
-            actual_start_date: self.next_start,
-            created_at: self.input.changed_at,
+    /// The day from which on the active prediction has to be made again.
+    pub(crate) fn due(&self) -> Option<NaiveDate> {
+        self.known.due_after(self.key.day)
+    }
+
+    /// This state, once it is stored.
+    pub(crate) fn believed(&self) -> Believed {
+        Believed::new(
+            self.key,
+            Person { version: self.key.person, date_of_birth: self.date_of_birth },
+            Arc::clone(&self.marks),
+            &self.known,
+        )
+    }
+
+    /// How many predictions were made.
+    #[cfg(test)]
+    pub(crate) fn prepared_count(&self) -> usize {
+        self.prepared.len()
+    }
+
+    /// Makes the predictions that differ from what is stored. `outlook` is that of the newest cycle,
+    /// if it was made already, the day aside.
+    fn prepare(
+        &mut self,
+        stored: &Stored<'_>,
+        from: usize,
+        walk: &Walk,
+        outlook: Option<&Outlook>,
+    ) {
+        let marks = Arc::clone(&self.marks);
+        let Some((newest, settled)) = marks.split_last() else { return };
+        for (position, mark) in settled.iter().enumerate().skip(from) {
+            if !stored.has_forecast(mark) {
+                self.prepared.insert(position, self.predict(position, walk));
+            }
+        }
+        if !stored.has(newest) {
+            let active = match (outlook, &self.known.newest) {
+                (Some(outlook), Some(newest)) if self.known.open_until(self.key.day).is_none() => {
+                    Some(newest.anchor.active(self.user_id, outlook, None))
+                }
+                _ => self.known.prediction(self.key.day).ok(),
+            };
+            self.prepared.insert(settled.len(), active);
         }
     }
 
-    /// The first 53 bits of SHA-256 over a labelled tuple. All members but the last have a fixed
-    /// width, so no two tuples have the same bytes.
-    fn prediction_id(&self, method: &str) -> PredictionId {
-        let digest = Sha256::new()
-            .chain_update(b"lunation prediction id v1\0")
-            .chain_update(self.user_id.get().to_be_bytes())
-            .chain_update(self.cycle_id.get().to_be_bytes())
-            .chain_update(self.input.version.get().to_be_bytes())
-            .chain_update(method.as_bytes())
-            .finalize();
-        let bits = leading_u64(&digest) >> 11;
-        PredictionId::new(i64::try_from(bits).unwrap_or(i64::MAX).max(1))
+    fn predict(&self, position: usize, walk: &Walk) -> Option<Prediction> {
+        let Some(actual_start) = self.next_start(position) else {
+            return self.known.prediction(self.key.day).ok();
+        };
+        let anchor = self.log.settled(position, walk)?;
+        let outlook = anchor.outlook(None, self.key.day).ok()?;
+        Some(anchor.settled(self.user_id, &outlook, actual_start))
+    }
+}
+
+impl Key {
+    /// Whether this state may replace the other one or is the same.
+    pub(crate) fn covers(&self, other: &Self) -> bool {
+        self.cycles >= other.cycles && self.person >= other.person && self.day >= other.day
+    }
+}
+
+impl Newest {
+    /// The mark of the newest cycle when nothing was logged up to a day.
+    pub(crate) fn mark(&self, open_until: Option<NaiveDate>) -> Mark {
+        Mark::new(self.anchor.cycle_id, self.forecast_base, self.rest, open_until)
+    }
+}
+
+impl Believed {
+    /// What is stored.
+    pub(crate) fn new(key: Key, person: Person, marks: Arc<[Mark]>, known: &Known) -> Self {
+        let newest = known.newest.as_ref();
+        Self {
+            key,
+            person,
+            marks,
+            questions: known.questions.clone().into(),
+            newest: newest.map(|newest| (newest.forecast_base, newest.open_from)),
+        }
+    }
+
+    /// The same on a later day, when nothing but the newest cycle's rows has changed.
+    pub(crate) fn moved(self, day: NaiveDate, newest: Option<Mark>) -> Self {
+        let moved =
+            |mark: &Mark| newest.filter(|new| new.cycle_id == mark.cycle_id).unwrap_or(*mark);
+        let marks = self.marks.iter().map(moved).collect();
+        Self { key: Key { day, ..self.key }, marks, ..self }
+    }
+}
+
+/// What is believed to be stored, ready to be asked.
+struct Stored<'a> {
+    marks: HashMap<CycleId, &'a Mark>,
+    questions: &'a [KnownQuestion],
+    newest: Option<(i64, Option<NaiveDate>)>,
+}
+
+impl<'a> Stored<'a> {
+    fn of(believed: Option<&'a Believed>) -> Self {
+        let marks = believed.map_or(&[][..], |believed| &believed.marks);
+        Self {
+            marks: marks.iter().map(|mark| (mark.cycle_id, mark)).collect(),
+            questions: believed.map_or(&[][..], |believed| &believed.questions),
+            newest: believed.and_then(|believed| believed.newest),
+        }
+    }
+
+    fn has(&self, mark: &Mark) -> bool {
+        self.marks.get(&mark.cycle_id).is_some_and(|stored| *stored == mark)
+    }
+
+    fn has_forecast(&self, mark: &Mark) -> bool {
+        self.marks.get(&mark.cycle_id).is_some_and(|stored| stored.forecast == mark.forecast)
+    }
+
+    /// The newest cycle. Which day is the first to say something follows from the forecast; that is
+    /// not made for this alone if nothing that it depends on has changed, but given if it was.
+    fn newest(
+        &self,
+        anchor: Anchor,
+        forecast_base: i64,
+        rest: i64,
+        day: NaiveDate,
+    ) -> (Newest, Option<Outlook>) {
+        if let Some((_, open_from)) = self.newest.filter(|(base, _)| *base == forecast_base) {
+            return (Newest { anchor, open_from, forecast_base, rest }, None);
+        }
+        let outlook = anchor.outlook(None, day).ok();
+        let open_from = outlook.as_ref().and_then(Outlook::open_from);
+        (Newest { anchor, open_from, forecast_base, rest }, outlook)
+    }
+
+    /// Nothing changed before `from`, so the questions about the gaps there are the same.
+    fn questions_before(
+        &self,
+        from: usize,
+        cycles: &[CycleAnalytics],
+        walk: &Walk,
+    ) -> Vec<KnownQuestion> {
+        let before = cycles.get(..from).unwrap_or_default();
+        let is_before =
+            |question: &&KnownQuestion| before.iter().any(|cycle| cycle.id == question.cycle_id);
+        self.questions.iter().filter(is_before).chain(&walk.questions).copied().collect()
     }
 }
 
@@ -180,58 +318,6 @@ fn cycle_analytics(
         cycle_variance: cycle_variance_days2,
         created_at: cycle.input_changed_at,
     }
-}
-
-fn overall(statistics: &prediction::Statistics) -> Statistics {
-    Statistics {
-        total_cycles_tracked: i32::try_from(statistics.total_cycles).unwrap_or(i32::MAX),
-        average_cycle_length: statistics.average_cycle_length_days,
-        average_period_length: statistics.average_period_length_days,
-        cycle_regularity: match statistics.regularity {
-            prediction::Regularity::VeryRegular => Regularity::VeryRegular,
-            prediction::Regularity::Regular => Regularity::Regular,
-            prediction::Regularity::Irregular => Regularity::Irregular,
-            prediction::Regularity::Unknown => Regularity::Unknown,
-        },
-    }
-}
-
-/// How the date came about, and what its confidence means.
-fn notes(said: &prediction::Prediction) -> String {
-    let basis = match said.based_on_cycles {
-        0 => format!(
-            "No cycle length is known yet, so {} days are assumed.",
-            prediction::CYCLE_LENGTH_DAYS_DEFAULT
-        ),
-        1 => "From the one cycle length that is known.".to_owned(),
-        count => format!("From the average of the last {count} cycle lengths."),
-    };
-    let percent = said.confidence * 100.0;
-    format!(
-        "{basis} Of dates predicted so in study records, {percent:.0} % were within 2 days of the \
-         start."
-    )
-}
-
-fn interval(interval: &prediction::Interval) -> PredictionInterval {
-    let prediction::Interval { level, range } = *interval;
-    PredictionInterval { level, start: range.start, end: range.end }
-}
-
-fn range(range: prediction::DateRange) -> DateRange {
-    DateRange { start: range.start, end: range.end }
-}
-
-/// The first 64 bits of SHA-256 over the rows of one cycle: it is stored, so it has to be the same
-/// in every process and every build.
-fn fingerprint(cycle: &DerivedCycle) -> Result<i64, serde_json::Error> {
-    let DerivedCycle { analytics, prediction } = cycle;
-    let rows = serde_json::to_vec(&(MODEL, analytics, prediction))?;
-    Ok(leading_u64(&Sha256::digest(rows)).cast_signed())
-}
-
-fn leading_u64(digest: &[u8]) -> u64 {
-    digest.iter().take(8).fold(0, |bits, byte| bits << 8 | u64::from(*byte))
 }
 
 #[cfg(test)]

@@ -1,8 +1,8 @@
-//! The analytics domain: statistics and predictions, derived from a user's cycles alone.
+//! The analytics domain: statistics and predictions, derived from a user's cycles and age.
 //!
 //! ```text
-//! event or sweep ─► coordinator ─► the user's actor ─► asks cycles for the history
-//!                                        │
+//! event or sweep ─► coordinator ─► the user's actor ─► asks cycles for the history, and users for
+//! a day later ─►                         │             the age if it is not known
 //!                                        └─► derive (pure) ─► writers: guard, rows, outbox ─► relay
 //! request ─► actor ─► service ─► store
 //! ```
@@ -10,12 +10,28 @@
 #![deny(missing_docs)]
 
 mod actor;
+mod anchor;
+mod answers;
 mod apply;
+mod calendar;
 mod consumer;
 mod coordinator;
 mod derive;
+mod ids;
 mod insights;
+mod known;
+mod late;
+mod log;
+mod obstacles;
+mod outlook;
+mod patterns;
+mod phases;
+mod questions;
+mod recompute;
+mod record;
+mod refresh;
 mod service;
+mod statistics;
 mod store;
 mod user;
 mod writers;
@@ -36,17 +52,20 @@ use actor_runtime::{
     supervisor::{Child, Plan},
     versions::VersionBoard,
 };
-use contracts::{Handle, analytics::AnalyticsMailbox, cycles::CyclesMailbox, events::Topic};
+use contracts::{
+    Handle, analytics::AnalyticsMailbox, cycles::CyclesMailbox, events::Topic, users::UsersMailbox,
+};
 use nats::{Bus, Durable};
 use ractor::Actor;
 use sqlx::PgPool;
 
 use crate::{
     actor::AnalyticsActor,
-    consumer::{CycleChanges, CycleSweeps},
+    consumer::{CycleChanges, CycleSweeps, PersonChanges, PersonSweeps},
     coordinator::{Coordinator, CoordinatorArguments, Waker},
+    late::LateUsers,
+    recompute::Works,
     service::Service,
-    user::Works,
     writers::{WritersActor, WritersArguments, WritersMailbox},
 };
 
@@ -56,6 +75,10 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/
 /// Most derived states that wait for a commit at once: more than consumers, sweeps and requests
 /// can have in flight together, so it is reached only if something is wrong.
 const APPLIES_IN_FLIGHT_MAX: usize = 1_024;
+
+/// How often users are looked for whose prediction is of an earlier day: it bounds how late after
+/// midnight (UTC) their reminders move. What they read is of today all the same.
+pub const LATE_USERS_EVERY: Duration = Duration::from_mins(10);
 
 /// What the analytics group needs.
 #[derive(Clone)]
@@ -72,12 +95,16 @@ pub struct Dependencies {
     pub admission: AdmissionLimits,
     /// The owner of what everything here is derived from.
     pub cycles: Handle<CyclesMailbox>,
+    /// The owner of the dates of birth. It may be away: predictions are then made without an age.
+    pub users: Handle<UsersMailbox>,
     /// A user actor that was not woken for so long is let go.
     pub idle: Duration,
     /// Most user actors at any time.
     pub live_actors_max: usize,
-    /// How often the applied versions are compared with the owner's.
+    /// How often the applied versions are compared with the owners'.
     pub anti_entropy_every: Duration,
+    /// How often users are looked for who are late; see [`LATE_USERS_EVERY`].
+    pub late_users_every: Duration,
 }
 
 /// The analytics group: what its supervisor starts, and the handle to ask it.
@@ -103,18 +130,37 @@ impl Assembly {
             clock,
             admission,
             cycles,
+            users,
             idle,
             live_actors_max,
             anti_entropy_every,
+            late_users_every,
         } = dependencies;
         let (waker, poke, board) = (Waker::default(), Poke::default(), VersionBoard::default());
         let (writers, writers_child) = writers_child(&pool, &board, &poke);
-        let works = Arc::new(Works { cycles: cycles.clone(), writers });
+        let works = Works {
+            cycles: cycles.clone(),
+            users: users.clone(),
+            writers,
+            pool: pool.clone(),
+            clock,
+        };
+        let works = Arc::new(works);
         let coordinator = CoordinatorArguments { works, idle, live_actors_max };
-        let service = Arc::new(Service { pool: pool.clone(), board, waker: waker.clone() });
+        let service = Arc::new(Service {
+            pool: pool.clone(),
+            board,
+            waker: waker.clone(),
+            cycles: cycles.clone(),
+            clock,
+        });
         let (handle, front) = front_child(service, admission);
         let changes = Arc::new(CycleChanges { waker: waker.clone() });
-        let sweeps = Arc::new(CycleSweeps { waker: waker.clone(), cycles, pool });
+        let sweeps = Arc::new(CycleSweeps { waker: waker.clone(), cycles, pool: pool.clone() });
+        let person_changes = Arc::new(PersonChanges { waker: waker.clone() });
+        let person_sweeps =
+            Arc::new(PersonSweeps { waker: waker.clone(), users, pool: pool.clone() });
+        let late = LateUsers { waker: waker.clone(), pool, clock, every: late_users_every };
         let relay =
             Relay { pool: relay_pool, bus: bus.clone(), topic: Topic::PredictionChanged, poke };
         // They stop in the reverse order: the relay still carries what was applied last.
@@ -123,8 +169,11 @@ impl Assembly {
             writers_child,
             coordinator_child(coordinator, waker.clone()),
             front,
-            consume::child(bus, Durable::Analytics, changes),
+            consume::child(bus.clone(), Durable::Analytics, changes),
+            consume::child(bus, Durable::AnalyticsPeople, person_changes),
             anti_entropy::child("analytics", anti_entropy_every, clock, sweeps),
+            anti_entropy::child("analytics people", anti_entropy_every, clock, person_sweeps),
+            late.child(),
         ];
         let plan = Plan::group("analytics group", children);
         Self {

@@ -2,14 +2,17 @@
 
 use std::time::{Duration, Instant};
 
-use actor_runtime::{database, outbox, versions::VersionBoard};
+use actor_runtime::{clock::Clock, database, outbox, versions::VersionBoard};
+use chrono::NaiveDate;
 use contracts::{
-    Call, ErrorKind, Refusal, UserId, Version,
+    Call, ErrorKind, Handle, Refusal, UserId, Version,
     analytics::{
-        ActivePrediction, CycleAnalyticsList, GeneratePrediction, GeneratedPrediction,
-        GetActivePrediction, GetInsights, Insights, ListCycleAnalytics, ListPredictions,
-        ListPredictionsChanged, MIN_VERSION_WAIT_MAX, PredictionList,
+        ActivePrediction, CALENDAR_DAYS_MAX, Calendar, CycleAnalyticsList, GeneratePrediction,
+        GeneratedPrediction, GetActivePrediction, GetCalendar, GetInsights, Insights,
+        ListCycleAnalytics, ListPredictions, ListPredictionsChanged, MIN_VERSION_WAIT_MAX,
+        NoPredictionReason, PredictionList,
     },
+    cycles::CyclesMailbox,
     events::{ChangedPage, Topic},
     health::{Check, GroupHealth},
     page::PageRequest,
@@ -17,12 +20,15 @@ use contracts::{
 use sqlx::PgPool;
 
 use crate::{
+    calendar::calendar,
     coordinator::Waker,
-    insights::insights,
+    insights::told,
     store::{
         cycle_analytics::cycle_analytics_list_for_user,
-        predictions::{PredictionFilter, prediction_active_for_user, prediction_list_for_user},
-        subject::subject_statistics,
+        prediction_reads::{
+            PredictionFilter, prediction_active_for_user, prediction_list_for_user,
+        },
+        readings::{CalendarReading, calendar_reading, insights_reading},
     },
     user::Wanted,
 };
@@ -35,9 +41,14 @@ pub(crate) struct Service {
     pub(crate) pool: PgPool,
     pub(crate) board: VersionBoard,
     pub(crate) waker: Waker,
+    /// Who keeps the answers to questions.
+    pub(crate) cycles: Handle<CyclesMailbox>,
+    pub(crate) clock: Clock,
 }
 
 impl Service {
+    /// The active prediction is told as it is today, whatever day it was stored on: its start is
+    /// never before it.
     pub(crate) async fn list_predictions(
         &self,
         call: &Call,
@@ -46,10 +57,7 @@ impl Service {
         let ListPredictions { user_id, active, min_version, page } = request;
         let filter = PredictionFilter { active, page };
         self.read_at_least(call, user_id, min_version, || async move {
-            let list = database::read(&self.pool, || {
-                prediction_list_for_user(&self.pool, user_id, filter)
-            });
-            let list = list.await?;
+            let list = self.predictions_today(user_id, filter).await?;
             Ok((list.as_of_version, list))
         })
         .await
@@ -64,14 +72,19 @@ impl Service {
         self.waker.wake(call, user_id, Wanted::Current).await?;
         let filter =
             PredictionFilter { active: Some(true), page: PageRequest { limit: 1, offset: 0 } };
-        let list =
-            database::read(&self.pool, || prediction_list_for_user(&self.pool, user_id, filter));
-        let list = list.await.map_err(|error| database::refusal(&error))?;
-        let PredictionList { predictions, total: _, as_of_version } = list;
-        let prediction = predictions.into_iter().next().ok_or_else(|| {
-            Refusal::new(ErrorKind::Invalid, "insufficient-data", "Log a cycle first.")
-        })?;
-        Ok(GeneratedPrediction { prediction, as_of_version })
+        let list = self.predictions_today(user_id, filter).await;
+        let list = list.map_err(|error| database::refusal(&error))?;
+        let PredictionList { predictions, total: _, no_prediction, as_of_version } = list;
+        match (predictions.into_iter().next(), no_prediction) {
+            (Some(prediction), _) => Ok(GeneratedPrediction { prediction, as_of_version }),
+            (None, Some(why)) if why.reason != NoPredictionReason::NothingLogged => {
+                Err(Refusal::new(ErrorKind::Invalid, "no-prediction", why.message))
+            }
+            _ => {
+                let detail = "Log a cycle first.";
+                Err(Refusal::new(ErrorKind::Invalid, "insufficient-data", detail))
+            }
+        }
     }
 
     pub(crate) async fn get_insights(
@@ -81,10 +94,33 @@ impl Service {
     ) -> Result<Insights, Refusal> {
         let GetInsights { user_id, min_version } = request;
         self.read_at_least(call, user_id, min_version, || async move {
-            let read = database::read(&self.pool, || subject_statistics(&self.pool, user_id));
-            let (as_of_version, statistics) = read.await?;
-            let insights = insights(&statistics);
-            Ok((as_of_version, Insights { insights, statistics, as_of_version }))
+            let reading = database::read(&self.pool, || insights_reading(&self.pool, user_id));
+            let insights = told(user_id, reading.await?);
+            Ok((insights.as_of_version, insights))
+        })
+        .await
+    }
+
+    pub(crate) async fn get_calendar(
+        &self,
+        call: &Call,
+        request: GetCalendar,
+    ) -> Result<Calendar, Refusal> {
+        let GetCalendar { user_id, from, to, min_version } = request;
+        if to < from {
+            return Err(Refusal::invalid("to", "must not be before the first day"));
+        }
+        if (to - from).num_days() >= CALENDAR_DAYS_MAX {
+            return Err(Refusal::invalid("to", "must be at most 365 days after the first day"));
+        }
+        let today = self.today();
+        self.read_at_least(call, user_id, min_version, || async move {
+            let range = (from, to);
+            let reading =
+                database::read(&self.pool, || calendar_reading(&self.pool, user_id, range));
+            let CalendarReading { as_of_version, known, cycles } = reading.await?;
+            let days = calendar(range, today, &cycles, known.as_ref());
+            Ok((as_of_version, Calendar { days, as_of_version }))
         })
         .await
     }
@@ -129,8 +165,41 @@ impl Service {
         GroupHealth { checks: vec![Check { name: "database".into(), healthy }] }
     }
 
+    /// The day by which forecasts are made: that of UTC.
+    pub(crate) fn today(&self) -> NaiveDate {
+        self.clock.now().date_naive()
+    }
+
+    /// A page of predictions, the active one as it is today.
+    async fn predictions_today(
+        &self,
+        user_id: UserId,
+        filter: PredictionFilter,
+    ) -> Result<PredictionList, sqlx::Error> {
+        let read =
+            database::read(&self.pool, || prediction_list_for_user(&self.pool, user_id, filter));
+        let (mut list, known) = read.await?;
+        let Some(known) = known else { return Ok(list) };
+        match known.prediction(self.today()) {
+            Ok(prediction) => {
+                if let Some(active) = list.predictions.iter_mut().find(|one| one.is_active) {
+                    *active = prediction;
+                }
+            }
+            Err(why) => {
+                let before = list.predictions.len();
+                list.predictions.retain(|prediction| !prediction.is_active);
+                if list.predictions.len() < before {
+                    list.total -= 1;
+                }
+                list.no_prediction = Some(why);
+            }
+        }
+        Ok(list)
+    }
+
     /// Reads what reflects at least `min_version`, or after a while what there is.
-    async fn read_at_least<T, Reading>(
+    pub(crate) async fn read_at_least<T, Reading>(
         &self,
         call: &Call,
         user_id: UserId,

@@ -11,20 +11,17 @@ use std::{
     time::Duration,
 };
 
-use actor_runtime::{faults, tasks};
-use contracts::{
-    Call, ErrorKind, Handle, Refusal, ReplyPort, UserId, Version,
-    cycles::{CyclesMailbox, GetHistory},
-};
+use actor_runtime::tasks;
+use chrono::NaiveDate;
+use contracts::{Call, ErrorKind, Refusal, ReplyPort, UserId, Version};
 use futures::FutureExt;
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use tracing::Instrument;
 
 use crate::{
-    apply::{Applied, Believed},
     coordinator,
-    derive::derive,
-    writers::{Apply, WritersMailbox},
+    derive::Believed,
+    recompute::{Ended, Errand, Works},
 };
 
 /// How long one recomputation may take: ask the owner, derive, commit.
@@ -55,24 +52,12 @@ pub(crate) enum Wanted {
     AtLeast(Version),
     /// That of the cycles as they are now, whatever is believed to be stored.
     Current,
-}
-
-/// What a recomputation ends with.
-pub(crate) enum Ended {
-    /// This version is stored; the rows too, if they are known.
-    Reached(Version, Option<Believed>),
-    /// The user was erased: there is nothing to store.
-    Erased,
-    /// Something that is needed is away, or the history is none.
-    Refused(Refusal),
-    /// It panicked: this actor fails, and nobody else does.
-    Panicked,
-}
-
-/// What all recomputations work with.
-pub(crate) struct Works {
-    pub(crate) cycles: Handle<CyclesMailbox>,
-    pub(crate) writers: Handle<WritersMailbox>,
+    /// That of this version of the person, or a newer one.
+    PersonAtLeast(Version),
+    /// That of the person as it is now, whatever is believed to be stored.
+    CurrentPerson,
+    /// That of this day, or a later one.
+    Day(NaiveDate),
 }
 
 /// One user's actor.
@@ -127,15 +112,18 @@ impl Actor for UserActor {
 
 impl UserState {
     fn wake(&mut self, myself: &ActorRef<Message>, wake: Wake) {
-        let stored = self.believed.as_ref().map(|believed| believed.version);
-        match (wake.wanted, stored) {
-            (Wanted::AtLeast(version), Some(stored)) if version <= stored => {
-                wake.reply.answer(Ok(stored));
-            }
-            _ => {
-                self.waiting.push(wake);
-                self.run_if_due(myself);
-            }
+        let stored = self.believed.as_ref().map(|believed| believed.key);
+        let enough = stored.filter(|stored| match wake.wanted {
+            Wanted::AtLeast(version) => version <= stored.cycles,
+            Wanted::PersonAtLeast(version) => Some(version) <= stored.person,
+            // Who asks for these has looked at the database, and it says otherwise.
+            Wanted::Current | Wanted::CurrentPerson | Wanted::Day(_) => false,
+        });
+        if let Some(stored) = enough {
+            wake.reply.answer(Ok(stored.cycles));
+        } else {
+            self.waiting.push(wake);
+            self.run_if_due(myself);
         }
     }
 
@@ -151,7 +139,7 @@ impl UserState {
         }
         match ended {
             Ended::Reached(_, believed) => self.believed = believed,
-            Ended::Erased => self.believed = None,
+            Ended::Nothing | Ended::Erased => self.believed = None,
             Ended::Refused(_) | Ended::Panicked => {}
         }
         self.run_if_due(myself);
@@ -180,16 +168,16 @@ impl UserState {
         if self.running_for.is_some() {
             return;
         }
-        let newest =
-            self.waiting.last().map(|wake| (wake.call.with_patience(RUN_PATIENCE), wake.wanted));
+        let newest = self.waiting.last().map(|wake| wake.call.with_patience(RUN_PATIENCE));
         self.user.busy.store(newest.is_some(), Ordering::Release);
-        let Some((call, wanted)) = newest else { return };
+        let Some(call) = newest else { return };
         self.running_for = Some(self.waiting.len());
+        let errand = Errand::of(self.waiting.iter().map(|wake| wake.wanted));
         let (works, user_id) = (Arc::clone(&self.user.works), self.user.user_id);
         let (believed, myself) = (self.believed.clone(), myself.clone());
         let span = tracing::info_span!("recompute", %user_id, request_id = %call.request_id);
         let run = async move {
-            let work = AssertUnwindSafe(works.recompute(user_id, call, wanted, believed));
+            let work = AssertUnwindSafe(works.recompute(user_id, call, errand, believed));
             let ended = work.catch_unwind().await.unwrap_or(Ended::Panicked);
             if myself.send_message(Message::Finished(ended)).is_err() {
                 tracing::debug!("the actor of a recomputation was gone already");
@@ -203,17 +191,42 @@ impl Ended {
     /// What someone who waits is answered; none if they need another recomputation. Those who
     /// came while it ran are served by it only if what it stored is enough for them.
     fn answer(&self, wanted: Wanted, covered: bool) -> Option<Result<Version, Refusal>> {
-        match (self, wanted) {
-            (Self::Reached(reached, _), Wanted::AtLeast(version)) if version <= *reached => {
-                Some(Ok(*reached))
+        let stored = match self {
+            Self::Reached(reached, _) => Some(reached),
+            _ => None,
+        };
+        match (stored, wanted) {
+            (Some(stored), Wanted::AtLeast(version)) if version <= stored.cycles => {
+                return Some(Ok(stored.cycles));
             }
-            _ if !covered => None,
-            (Self::Reached(reached, _), Wanted::Current) => Some(Ok(*reached)),
-            (Self::Reached(..), Wanted::AtLeast(_)) => Some(Err(older_than_announced())),
-            (Self::Erased, Wanted::AtLeast(version)) => Some(Ok(version)),
-            (Self::Erased, Wanted::Current) => Some(Ok(Version::ZERO)),
-            (Self::Refused(refusal), _) => Some(Err(refusal.clone())),
-            (Self::Panicked, _) => Some(Err(Refusal::internal())),
+            (Some(stored), Wanted::PersonAtLeast(version)) if Some(version) <= stored.person => {
+                return Some(Ok(stored.cycles));
+            }
+            _ => {}
+        }
+        covered.then(|| self.answer_covered(wanted))
+    }
+
+    /// What someone is answered who waited when the recomputation began.
+    fn answer_covered(&self, wanted: Wanted) -> Result<Version, Refusal> {
+        match (self, wanted) {
+            (Self::Reached(stored, _), Wanted::Current | Wanted::Day(_)) => Ok(stored.cycles),
+            (Self::Reached(stored, _), Wanted::CurrentPerson | Wanted::PersonAtLeast(_)) => {
+                match (&stored.person_away, wanted) {
+                    (Some(refusal), _) => Err(refusal.clone()),
+                    (None, Wanted::CurrentPerson) => Ok(stored.cycles),
+                    (None, _) => Err(older_than_announced()),
+                }
+            }
+            (Self::Erased, Wanted::AtLeast(version)) => Ok(version),
+            (Self::Reached(..) | Self::Nothing, Wanted::AtLeast(version))
+                if version > Version::ZERO =>
+            {
+                Err(older_than_announced())
+            }
+            (Self::Reached(..) | Self::Nothing | Self::Erased, _) => Ok(Version::ZERO),
+            (Self::Refused(refusal), _) => Err(refusal.clone()),
+            (Self::Panicked, _) => Err(Refusal::internal()),
         }
     }
 }
@@ -226,54 +239,4 @@ fn older_than_announced() -> Refusal {
         "snapshot-older-than-event",
         "The owner's state is older than what it announced.",
     )
-}
-
-impl Works {
-    async fn recompute(
-        &self,
-        user_id: UserId,
-        call: Call,
-        wanted: Wanted,
-        believed: Option<Believed>,
-    ) -> Ended {
-        self.try_recompute(user_id, &call, wanted, believed).await.unwrap_or_else(Ended::Refused)
-    }
-
-    async fn try_recompute(
-        &self,
-        user_id: UserId,
-        call: &Call,
-        wanted: Wanted,
-        believed: Option<Believed>,
-    ) -> Result<Ended, Refusal> {
-        faults::check("analytics.recompute").map_err(|_| Refusal::internal())?;
-        let history = self.cycles.ask(call, GetHistory { user_id }).await?;
-        if history.version == Version::ZERO {
-            // Nothing was ever logged, so there is nothing to derive and nothing to store.
-            return Ok(Ended::Reached(Version::ZERO, None));
-        }
-        let mut derived = derive(&history).map_err(|error| {
-            tracing::error!(%user_id, %error, "a history cannot be derived from");
-            Refusal::internal()
-        })?;
-        // A test shows what comes of believing the event.
-        if let Wanted::AtLeast(announced) = wanted
-            && faults::is_off("analytics.snapshot_version")
-        {
-            derived.version = announced;
-        }
-        let (version, marks) = (derived.version, Arc::clone(&derived.marks));
-        faults::point("analytics.before_apply");
-        let applied =
-            self.writers.ask(call, Apply { derived: Arc::new(derived), believed }).await?;
-        Ok(match applied {
-            Applied::Stored => Ended::Reached(version, Some(Believed { version, marks })),
-            Applied::AlreadyAt(stored) if stored == version => {
-                Ended::Reached(version, Some(Believed { version, marks }))
-            }
-            // Another process is ahead; which rows it stored is not known here.
-            Applied::AlreadyAt(newer) => Ended::Reached(newer, None),
-            Applied::Erased => Ended::Erased,
-        })
-    }
 }

@@ -9,12 +9,8 @@ use actor_runtime::{
 use contracts::{Call, ReplyPort, Request};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use sqlx::PgPool;
-use std::sync::Arc;
 
-use crate::{
-    apply::{Applied, ApplyDerived, Believed},
-    derive::Derived,
-};
+use crate::apply::{Applied, ApplyDerived, Work};
 
 const POINTS: FaultPoints = FaultPoints {
     before_commit: "analytics.before_commit",
@@ -29,10 +25,7 @@ pub(crate) enum WritersMailbox {
 
 /// Store a derived state if it is newer than what is stored.
 #[derive(Clone)]
-pub(crate) struct Apply {
-    pub(crate) derived: Arc<Derived>,
-    pub(crate) believed: Option<Believed>,
-}
+pub(crate) struct Apply(pub(crate) Work);
 
 impl Request for Apply {
     type Reply = Applied;
@@ -77,9 +70,9 @@ impl Actor for WritersActor {
         let Some((WritersMailbox::Apply(request, reply), ticket)) = letter.open()? else {
             return Ok(());
         };
-        let Apply { derived, believed } = request;
+        let Apply(work) = request;
         let call: Call = ticket.call.clone();
-        writers.submit(ticket, ApplyDerived { derived, believed, call, ids: Ids }, reply);
+        writers.submit(ticket, ApplyDerived { work, call, ids: Ids }, reply);
         Ok(())
     }
 }

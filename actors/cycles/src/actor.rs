@@ -8,13 +8,16 @@ use actor_runtime::{
     group_commit::{AfterCommit, FaultPoints, GroupCommit, Write},
     mailroom::{Answers, Letter, Ticket},
 };
-use contracts::{Refusal, ReplyPort, cycles::CyclesMailbox};
+use contracts::{
+    Call, Refusal, ReplyPort,
+    cycles::{AnswerGap, CyclesMailbox},
+};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use sqlx::PgPool;
 
 use crate::{
     service::Service,
-    writes::{CycleChange, Removal, SymptomChange, Versioned},
+    writes::{CycleChange, EpisodeChange, Removal, SymptomChange, Versioned},
 };
 
 const FAULT_POINTS: FaultPoints =
@@ -35,9 +38,11 @@ pub(crate) struct CyclesArguments {
 pub(crate) struct CyclesState {
     service: Arc<Service>,
     answers: Answers<CyclesMailbox>,
-    cycle_writers: GroupCommit<Versioned<CycleChange>>,
-    symptom_writers: GroupCommit<Versioned<SymptomChange>>,
-    removal_writers: GroupCommit<Versioned<Removal>>,
+    cycles: GroupCommit<Versioned<CycleChange>>,
+    symptoms: GroupCommit<Versioned<SymptomChange>>,
+    episodes: GroupCommit<Versioned<EpisodeChange>>,
+    gaps: GroupCommit<Versioned<AnswerGap>>,
+    removals: GroupCommit<Versioned<Removal>>,
 }
 
 impl Actor for CyclesActor {
@@ -53,9 +58,11 @@ impl Actor for CyclesActor {
         let CyclesArguments { service, pool, after_commit } = arguments;
         Ok(CyclesState {
             service,
-            cycle_writers: GroupCommit::start(FAULT_POINTS, &pool, &after_commit, &myself),
-            symptom_writers: GroupCommit::start(FAULT_POINTS, &pool, &after_commit, &myself),
-            removal_writers: GroupCommit::start(FAULT_POINTS, &pool, &after_commit, &myself),
+            cycles: GroupCommit::start(FAULT_POINTS, &pool, &after_commit, &myself),
+            symptoms: GroupCommit::start(FAULT_POINTS, &pool, &after_commit, &myself),
+            episodes: GroupCommit::start(FAULT_POINTS, &pool, &after_commit, &myself),
+            gaps: GroupCommit::start(FAULT_POINTS, &pool, &after_commit, &myself),
+            removals: GroupCommit::start(FAULT_POINTS, &pool, &after_commit, &myself),
             answers: Answers::of(myself),
         })
     }
@@ -75,55 +82,61 @@ impl Actor for CyclesActor {
 
 impl CyclesState {
     fn dispatch(&self, message: CyclesMailbox, ticket: Ticket) {
-        let service = Arc::clone(&self.service);
+        let (service, answers) = (Arc::clone(&self.service), &self.answers);
         match message {
             CyclesMailbox::RecordCycle(request, reply) => {
-                let write = service.record_cycle(&ticket.call, request);
-                submit(&self.cycle_writers, ticket, write, reply);
+                submit(&self.cycles, ticket, reply, |call| service.record_cycle(call, request));
             }
             CyclesMailbox::EditCycle(request, reply) => {
-                let write = service.edit_cycle(&ticket.call, request);
-                submit(&self.cycle_writers, ticket, write, reply);
+                submit(&self.cycles, ticket, reply, |call| service.edit_cycle(call, request));
             }
             CyclesMailbox::DeleteCycle(request, reply) => {
-                let write = service.delete_cycle(&ticket.call, request);
-                submit(&self.removal_writers, ticket, write, reply);
+                submit(&self.removals, ticket, reply, |call| service.delete_cycle(call, request));
             }
             CyclesMailbox::LogSymptom(request, reply) => {
-                let write = service.log_symptom(&ticket.call, request);
-                submit(&self.symptom_writers, ticket, write, reply);
+                submit(&self.symptoms, ticket, reply, |call| service.log_symptom(call, request));
             }
             CyclesMailbox::EditSymptom(request, reply) => {
-                let write = service.edit_symptom(&ticket.call, request);
-                submit(&self.symptom_writers, ticket, write, reply);
+                submit(&self.symptoms, ticket, reply, |call| service.edit_symptom(call, request));
             }
             CyclesMailbox::DeleteSymptom(request, reply) => {
-                let write = service.delete_symptom(&ticket.call, request);
-                submit(&self.removal_writers, ticket, write, reply);
+                submit(&self.removals, ticket, reply, |call| service.delete_symptom(call, request));
+            }
+            CyclesMailbox::RecordEpisode(request, reply) => {
+                submit(&self.episodes, ticket, reply, |call| service.record_episode(call, request));
+            }
+            CyclesMailbox::EditEpisode(request, reply) => {
+                submit(&self.episodes, ticket, reply, |call| service.edit_episode(call, request));
+            }
+            CyclesMailbox::DeleteEpisode(request, reply) => {
+                submit(&self.removals, ticket, reply, |call| service.delete_episode(call, request));
+            }
+            CyclesMailbox::AnswerGap(request, reply) => {
+                submit(&self.gaps, ticket, reply, |call| service.answer_gap(call, request));
             }
             CyclesMailbox::ListCycles(request, reply) => {
-                let work = async move { service.list_cycles(request).await };
-                self.answers.spawn(ticket, reply, work);
+                answers.spawn(ticket, reply, async move { service.list_cycles(request).await });
             }
             CyclesMailbox::GetCycle(request, reply) => {
-                let work = async move { service.get_cycle(request).await };
-                self.answers.spawn(ticket, reply, work);
+                answers.spawn(ticket, reply, async move { service.get_cycle(request).await });
             }
             CyclesMailbox::ListSymptoms(request, reply) => {
-                let work = async move { service.list_symptoms(request).await };
-                self.answers.spawn(ticket, reply, work);
+                answers.spawn(ticket, reply, async move { service.list_symptoms(request).await });
+            }
+            CyclesMailbox::ListEpisodes(request, reply) => {
+                answers.spawn(ticket, reply, async move { service.list_episodes(request).await });
+            }
+            CyclesMailbox::GetEpisode(request, reply) => {
+                answers.spawn(ticket, reply, async move { service.get_episode(request).await });
             }
             CyclesMailbox::GetHistory(request, reply) => {
-                let work = async move { service.get_history(request).await };
-                self.answers.spawn(ticket, reply, work);
+                answers.spawn(ticket, reply, async move { service.get_history(request).await });
             }
             CyclesMailbox::ListCyclesChanged(request, reply) => {
-                let work = async move { service.list_changed(request).await };
-                self.answers.spawn(ticket, reply, work);
+                answers.spawn(ticket, reply, async move { service.list_changed(request).await });
             }
             CyclesMailbox::CheckCycles(request, reply) => {
-                let work = async move { Ok(service.check(request).await) };
-                self.answers.spawn(ticket, reply, work);
+                answers.spawn(ticket, reply, async move { Ok(service.check(request).await) });
             }
         }
     }
@@ -133,10 +146,10 @@ impl CyclesState {
 fn submit<W: Write>(
     writers: &GroupCommit<W>,
     ticket: Ticket,
-    write: Result<W, Refusal>,
     reply: ReplyPort<W::Answer>,
+    write: impl FnOnce(&Call) -> Result<W, Refusal>,
 ) {
-    match write {
+    match write(&ticket.call) {
         Ok(write) => writers.submit(ticket, write, reply),
         Err(refusal) => reply.answer(Err(refusal)),
     }

@@ -1,7 +1,7 @@
 //! What this domain refuses, and how each refusal reads to its sender.
 
 use actor_runtime::group_commit::WriteError;
-use contracts::{CycleId, ErrorKind, FieldError, Refusal, SymptomId};
+use contracts::{CycleId, EpisodeId, ErrorKind, FieldError, Refusal, SymptomId};
 
 /// Why a request cannot be carried out. No text here holds a value of the request.
 #[derive(Debug, thiserror::Error)]
@@ -18,6 +18,12 @@ pub(crate) enum CyclesError {
     /// The new dates would leave a logged symptom outside.
     #[error("A symptom is logged on a day outside the new dates; move or delete it first.")]
     SymptomOutside(SymptomId),
+    /// The episode shares a day with another one of its kind.
+    #[error("The episode overlaps another one of the same kind.")]
+    EpisodeOverlap(EpisodeId),
+    /// A start was logged, moved or deleted since the question was asked.
+    #[error("The days in question have changed; ask for the questions again.")]
+    GapChanged,
 }
 
 impl From<CyclesError> for Refusal {
@@ -36,6 +42,11 @@ impl From<CyclesError> for Refusal {
                 Self::new(ErrorKind::Conflict, "symptoms-outside-cycle", detail)
                     .with_conflicting_id(symptom.get())
             }
+            CyclesError::EpisodeOverlap(other) => {
+                Self::new(ErrorKind::Conflict, "overlapping-episode", detail)
+                    .with_conflicting_id(other.get())
+            }
+            CyclesError::GapChanged => Self::new(ErrorKind::Conflict, "gap-changed", detail),
         }
     }
 }

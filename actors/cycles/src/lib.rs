@@ -1,11 +1,13 @@
-//! The cycles domain: cycles and symptoms, the facts that everything else is derived from.
+//! The cycles domain: cycles, symptoms, episodes and answers, the facts that everything else is
+//! derived from.
 //!
-//! `actor` is the shell, `service` the logic, `validate` and `timeline` its pure parts, `writes`
-//! what happens inside a transaction, `store` all SQL.
+//! `actor` is the shell, `service` the logic, `validate`, `timeline` and `observation` its pure
+//! parts, `writes` what happens inside a transaction, `store` all SQL.
 #![deny(missing_docs)]
 
 mod actor;
 mod error;
+mod observation;
 mod service;
 mod store;
 mod timeline;

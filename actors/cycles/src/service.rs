@@ -1,12 +1,15 @@
 //! What the group does with each request: reads from the store, and writes that are checked here
 //! and carried out by the writers.
 
+use std::convert::identity;
+
 use actor_runtime::{clock::Clock, database, idempotency::Fingerprint, outbox};
 use contracts::{
     Call, Refusal, Request,
     cycles::{
-        CheckCycles, Cycle, DeleteCycle, DeleteSymptom, EditCycle, EditSymptom, GetCycle,
-        GetHistory, History, ListCycles, ListCyclesChanged, ListSymptoms, LogSymptom, RecordCycle,
+        AnswerGap, CheckCycles, Cycle, DeleteCycle, DeleteEpisode, DeleteSymptom, EditCycle,
+        EditEpisode, EditSymptom, Episode, GetCycle, GetEpisode, GetHistory, History, ListCycles,
+        ListCyclesChanged, ListEpisodes, ListSymptoms, LogSymptom, RecordCycle, RecordEpisode,
         Symptom,
     },
     events::{ChangedPage, Topic},
@@ -20,7 +23,7 @@ use crate::{
     error::CyclesError,
     store::{self, CycleFilter, SymptomFilter},
     validate,
-    writes::{CycleChange, Removal, SymptomChange, Versioned},
+    writes::{CycleChange, EpisodeChange, Removal, SymptomChange, Versioned},
 };
 
 /// The logic of the group.
@@ -86,6 +89,41 @@ impl Service {
         self.write(call, request, Removal::Symptom)
     }
 
+    pub(crate) fn record_episode(
+        &self,
+        call: &Call,
+        request: RecordEpisode,
+    ) -> Result<Versioned<EpisodeChange>, Refusal> {
+        validate::record_episode(&request, self.clock.latest_today())?;
+        self.write(call, request, EpisodeChange::Record)
+    }
+
+    pub(crate) fn edit_episode(
+        &self,
+        call: &Call,
+        request: EditEpisode,
+    ) -> Result<Versioned<EpisodeChange>, Refusal> {
+        validate::edit_episode(&request, self.clock.latest_today())?;
+        self.write(call, request, EpisodeChange::Edit)
+    }
+
+    pub(crate) fn delete_episode(
+        &self,
+        call: &Call,
+        request: DeleteEpisode,
+    ) -> Result<Versioned<Removal>, Refusal> {
+        self.write(call, request, Removal::Episode)
+    }
+
+    pub(crate) fn answer_gap(
+        &self,
+        call: &Call,
+        request: AnswerGap,
+    ) -> Result<Versioned<AnswerGap>, Refusal> {
+        validate::answer_gap(&request, self.clock.latest_today())?;
+        self.write(call, request, identity)
+    }
+
     pub(crate) async fn list_cycles(&self, request: ListCycles) -> Result<Page<Cycle>, Refusal> {
         let ListCycles { user_id, from, to, page } = request;
         validate::page(page)?;
@@ -116,6 +154,21 @@ impl Service {
             to: to.map(validate::filter_date),
         };
         self.read(|| store::symptom_page(&self.pool, user_id, &filter, page)).await
+    }
+
+    pub(crate) async fn list_episodes(
+        &self,
+        request: ListEpisodes,
+    ) -> Result<Page<Episode>, Refusal> {
+        let ListEpisodes { user_id, page } = request;
+        validate::page(page)?;
+        self.read(|| store::episode_page(&self.pool, user_id, page)).await
+    }
+
+    pub(crate) async fn get_episode(&self, request: GetEpisode) -> Result<Episode, Refusal> {
+        let GetEpisode { user_id, episode_id } = request;
+        let episode = self.read(|| store::episode_get(&self.pool, user_id, episode_id)).await?;
+        episode.ok_or_else(|| CyclesError::NotFound.into())
     }
 
     pub(crate) async fn get_history(&self, request: GetHistory) -> Result<History, Refusal> {

@@ -6,7 +6,10 @@ use std::borrow::Cow;
 use chrono::{Days, NaiveDate};
 use contracts::{
     FieldError, Patch,
-    cycles::{EditCycle, EditSymptom, ListSymptoms, LogSymptom, RecordCycle},
+    cycles::{
+        AnswerGap, EditCycle, EditEpisode, EditSymptom, GapAnswer, ListSymptoms, LogSymptom,
+        RecordCycle, RecordEpisode, Symptom,
+    },
     limits::{
         DATE_MIN, NOTES_LENGTH_MAX, PAGE_LIMIT_MAX, PERIOD_LENGTH_MAX_DAYS,
         SYMPTOM_TYPE_LENGTH_MAX, SYMPTOM_VALUE_LENGTH_MAX,
@@ -14,7 +17,7 @@ use contracts::{
     page::PageRequest,
 };
 
-use crate::error::CyclesError;
+use crate::{error::CyclesError, observation};
 
 /// The latest date that the database takes; filters beyond it mean the same as this one.
 const DATE_MAX: NaiveDate = match NaiveDate::from_ymd_opt(9999, 12, 31) {
@@ -22,7 +25,7 @@ const DATE_MAX: NaiveDate = match NaiveDate::from_ymd_opt(9999, 12, 31) {
     None => NaiveDate::MAX,
 };
 
-/// The days on which a symptom of a cycle may be logged.
+/// The days of a cycle.
 pub(crate) struct Span {
     /// The first day of the cycle.
     pub(crate) start: NaiveDate,
@@ -84,6 +87,9 @@ pub(crate) fn log_symptom(
     findings.date("/date", request.date, latest_today);
     findings.word("/symptom_type", &request.symptom_type, SYMPTOM_TYPE_LENGTH_MAX);
     findings.word("/value", &request.value, SYMPTOM_VALUE_LENGTH_MAX);
+    if let Some(expected) = observation::violation(&request.symptom_type, &request.value) {
+        findings.add("/value", expected);
+    }
     if let Some(severity) = request.severity {
         findings.severity(severity);
     }
@@ -93,7 +99,8 @@ pub(crate) fn log_symptom(
     findings.verdict()
 }
 
-/// Checks what an edit of a symptom says by itself.
+/// Checks what an edit of a symptom says by itself; [`symptom_value`] and [`symptom_day`] check
+/// what it makes of the stored symptom.
 pub(crate) fn edit_symptom(
     request: &EditSymptom,
     latest_today: NaiveDate,
@@ -117,17 +124,98 @@ pub(crate) fn edit_symptom(
     findings.verdict()
 }
 
-/// Checks that a day belongs to a cycle: from its start to its end or, while no end is known, to
-/// the day before the next start.
-pub(crate) fn symptom_day(date: NaiveDate, span: &Span) -> Result<(), CyclesError> {
+/// Checks the value that an edit leads to. The member that it changed is the one to blame.
+pub(crate) fn symptom_value(request: &EditSymptom, symptom: &Symptom) -> Result<(), CyclesError> {
     let mut findings = Findings::default();
+    let blamed = if request.value.is_none() { "/symptom_type" } else { "/value" };
+    if let Some(expected) = observation::violation(&symptom.symptom_type, &symptom.value) {
+        findings.add(blamed, expected);
+    }
+    findings.verdict()
+}
+
+/// Checks that a day belongs to a cycle: from its start to its end or, while no end is known, to
+/// the day before the next start. Signs of ovulation come after the bleeding: to them, the end
+/// means nothing.
+pub(crate) fn symptom_day(
+    date: NaiveDate,
+    symptom_type: &str,
+    span: &Span,
+) -> Result<(), CyclesError> {
+    let mut findings = Findings::default();
+    let end = span.end.filter(|_| !observation::is_type(symptom_type));
     if date < span.start {
         findings.add("/date", "must not be before the start of its cycle");
     }
-    if span.end.is_some_and(|end| date > end) {
+    if end.is_some_and(|end| date > end) {
         findings.add("/date", "must not be after the end of its cycle");
-    } else if span.end.is_none() && span.next_start.is_some_and(|next| date >= next) {
+    } else if end.is_none() && span.next_start.is_some_and(|next| date >= next) {
         findings.add("/date", "must be before the start of the next cycle");
+    }
+    findings.verdict()
+}
+
+/// Checks a new episode.
+pub(crate) fn record_episode(
+    request: &RecordEpisode,
+    latest_today: NaiveDate,
+) -> Result<(), CyclesError> {
+    let mut findings = Findings::default();
+    findings.date("/start_date", request.start_date, latest_today);
+    if let Some(end) = request.end_date {
+        findings.date("/end_date", end, latest_today);
+        findings.order("/end_date", request.start_date, end);
+    }
+    findings.verdict()
+}
+
+/// Checks what an edit of an episode says by itself; [`episode_days`] checks what it makes of the
+/// stored dates.
+pub(crate) fn edit_episode(
+    request: &EditEpisode,
+    latest_today: NaiveDate,
+) -> Result<(), CyclesError> {
+    let mut findings = Findings::default();
+    if let Some(start) = request.start_date {
+        findings.date("/start_date", start, latest_today);
+    }
+    if let Patch::Set(end) = request.end_date {
+        findings.date("/end_date", end, latest_today);
+    }
+    findings.verdict()
+}
+
+/// Checks the days that an edit leads to. The member that it changed is the one to blame.
+pub(crate) fn episode_days(
+    request: &EditEpisode,
+    start: NaiveDate,
+    end: Option<NaiveDate>,
+) -> Result<(), CyclesError> {
+    let mut findings = Findings::default();
+    let blamed = if request.end_date.is_keep() { "/start_date" } else { "/end_date" };
+    if let Some(end) = end {
+        findings.order(blamed, start, end);
+    }
+    findings.verdict()
+}
+
+/// Checks an answer about a gap; [`missed_day`] checks that the day that it names is in the gap.
+pub(crate) fn answer_gap(request: &AnswerGap, latest_today: NaiveDate) -> Result<(), CyclesError> {
+    let mut findings = Findings::default();
+    if let GapAnswer::MissedOn(date) = request.answer {
+        findings.date("/date", date, latest_today);
+    }
+    findings.verdict()
+}
+
+/// Checks that a start that was not logged lies between the two that were.
+pub(crate) fn missed_day(date: NaiveDate, gap: &Span) -> Result<(), CyclesError> {
+    let mut findings = Findings::default();
+    if date <= gap.start {
+        findings.add("/date", "must be after the start that begins the gap");
+    }
+    if gap.next_start.is_some_and(|next| date >= next) {
+        findings.add("/date", "must be before the start that ends the gap");
     }
     findings.verdict()
 }
@@ -174,10 +262,15 @@ impl Findings {
         }
     }
 
-    fn period(&mut self, pointer: &'static str, start: NaiveDate, end: NaiveDate) {
+    fn order(&mut self, pointer: &'static str, start: NaiveDate, end: NaiveDate) {
         if end < start {
             self.add(pointer, "the end must not be before the start");
-        } else if (end - start).num_days() >= PERIOD_LENGTH_MAX_DAYS {
+        }
+    }
+
+    fn period(&mut self, pointer: &'static str, start: NaiveDate, end: NaiveDate) {
+        self.order(pointer, start, end);
+        if (end - start).num_days() >= PERIOD_LENGTH_MAX_DAYS {
             self.add(pointer, format!("a period has at most {PERIOD_LENGTH_MAX_DAYS} days"));
         }
     }

@@ -1,6 +1,10 @@
 //! Tests of what is refused before any SQL.
 
-use contracts::{CycleId, SymptomId, UserId};
+use chrono::DateTime;
+use contracts::{
+    CycleId, EpisodeId, SymptomId, UserId,
+    cycles::{EpisodeKind, OVULATION_TEST, TEMPERATURE},
+};
 
 use super::*;
 
@@ -33,7 +37,7 @@ fn edit(start: Option<&str>, end: Patch<&str>) -> EditCycle {
         Patch::Set(end) => Patch::Set(day(end)),
     };
     let start_date = start.map(day);
-    EditCycle { user_id: USER, cycle_id: CycleId::new(1), start_date, end_date }
+    EditCycle { user_id: USER, cycle_id: CycleId::new(1), start_date, end_date, excluded: None }
 }
 
 fn symptom() -> LogSymptom {
@@ -135,10 +139,11 @@ fn an_edited_symptom_obeys_the_same_rules() {
 
 #[test]
 fn a_symptom_belongs_to_the_days_of_its_cycle() {
-    let found = |date: &str, end: Option<&str>, next: Option<&str>| {
+    let found_of = |kind: &str, date: &str, end: Option<&str>, next: Option<&str>| {
         let span = Span { start: day("2025-01-15"), end: end.map(day), next_start: next.map(day) };
-        symptom_day(day(date), &span).is_err()
+        symptom_day(day(date), kind, &span).is_err()
     };
+    let found = |date, end, next| found_of("mood", date, end, next);
     let (end, next) = (Some("2025-01-20"), Some("2025-02-12"));
     assert!(found("2025-01-14", None, None));
     assert!(!found("2025-01-15", end, next));
@@ -147,6 +152,112 @@ fn a_symptom_belongs_to_the_days_of_its_cycle() {
     assert!(!found("2025-02-11", None, next));
     assert!(found("2025-02-12", None, next));
     assert!(!found("2025-06-01", None, None));
+    // Ovulation comes after the bleeding.
+    for kind in [OVULATION_TEST, TEMPERATURE] {
+        assert!(found_of(kind, "2025-01-14", end, next));
+        assert!(!found_of(kind, "2025-02-11", end, next));
+        assert!(found_of(kind, "2025-02-12", end, next));
+        assert!(!found_of(kind, "2025-06-01", end, None));
+    }
+}
+
+#[test]
+fn a_sign_of_ovulation_has_a_value_that_says_something() {
+    let sign = |kind: &str, value: &str| {
+        log(|request| {
+            request.symptom_type = kind.to_owned();
+            request.value = value.to_owned();
+        })
+    };
+    assert!(sign(OVULATION_TEST, "positive").is_empty());
+    assert_eq!(sign(OVULATION_TEST, "yes"), ["/value"]);
+    assert!(sign(TEMPERATURE, "36.55").is_empty());
+    assert_eq!(sign(TEMPERATURE, "97.8"), ["/value"]);
+
+    let stored = |kind: &str, value: &str| Symptom {
+        id: SymptomId::new(1),
+        cycle_id: CycleId::new(1),
+        user_id: USER,
+        date: day(TODAY),
+        symptom_type: kind.to_owned(),
+        value: value.to_owned(),
+        severity: None,
+        notes: None,
+        created_at: DateTime::UNIX_EPOCH,
+    };
+    let merged = |value: Option<&str>, symptom: &Symptom| {
+        let request = EditSymptom {
+            user_id: USER,
+            symptom_id: SymptomId::new(1),
+            date: None,
+            symptom_type: None,
+            value: value.map(str::to_owned),
+            severity: Patch::Keep,
+            notes: Patch::Keep,
+        };
+        pointers(symptom_value(&request, symptom))
+    };
+    assert_eq!(merged(Some("x"), &stored(TEMPERATURE, "x")), ["/value"]);
+    assert_eq!(merged(None, &stored(TEMPERATURE, "x")), ["/symptom_type"]);
+    assert!(merged(None, &stored(TEMPERATURE, "36.5")).is_empty());
+}
+
+#[test]
+fn an_episode_lies_between_1900_and_today_and_may_be_long() {
+    let record = |start: &str, end: Option<&str>| {
+        let (kind, start_date) = (EpisodeKind::Pause, day(start));
+        let request = RecordEpisode { user_id: USER, kind, start_date, end_date: end.map(day) };
+        pointers(record_episode(&request, day(TODAY)))
+    };
+    assert!(record("1900-01-01", None).is_empty());
+    assert!(record("1900-01-01", Some(TODAY)).is_empty());
+    assert!(record(TODAY, Some(TODAY)).is_empty());
+    assert_eq!(record("1899-12-31", None), ["/start_date"]);
+    assert_eq!(record("2025-06-16", None), ["/start_date"]);
+    assert_eq!(record("2025-06-02", Some("2025-06-01")), ["/end_date"]);
+    assert_eq!(record(TODAY, Some("2025-06-16")), ["/end_date"]);
+
+    let edit = |start: Option<&str>, end_date| EditEpisode {
+        user_id: USER,
+        episode_id: EpisodeId::new(1),
+        kind: None,
+        start_date: start.map(day),
+        end_date,
+    };
+    let alone = |request: &EditEpisode| pointers(edit_episode(request, day(TODAY)));
+    assert!(alone(&edit(None, Patch::Clear)).is_empty());
+    assert_eq!(alone(&edit(Some("2025-06-16"), Patch::Keep)), ["/start_date"]);
+    assert_eq!(alone(&edit(None, Patch::Set(day("2025-06-16")))), ["/end_date"]);
+    let merged = |request: &EditEpisode| {
+        pointers(episode_days(request, day("2025-01-10"), Some(day("2025-01-09"))))
+    };
+    assert_eq!(merged(&edit(Some("2025-01-10"), Patch::Keep)), ["/start_date"]);
+    assert_eq!(merged(&edit(None, Patch::Set(day("2025-01-09")))), ["/end_date"]);
+}
+
+#[test]
+fn a_missed_start_lies_strictly_between_two_that_were_logged() {
+    let found = |date: &str, next: Option<&str>| {
+        let gap = Span {
+            start: day("2025-01-15"),
+            end: Some(day("2025-01-20")),
+            next_start: next.map(day),
+        };
+        pointers(missed_day(day(date), &gap))
+    };
+    let next = Some("2025-03-12");
+    assert_eq!(found("2025-01-15", next), ["/date"]);
+    assert!(found("2025-01-16", next).is_empty());
+    assert!(found("2025-03-11", next).is_empty());
+    assert_eq!(found("2025-03-12", next), ["/date"]);
+    assert!(found("2025-03-12", None).is_empty());
+    let request = AnswerGap {
+        user_id: USER,
+        cycle_id: CycleId::new(1),
+        next_start: None,
+        answer: GapAnswer::MissedOn(day("2025-06-16")),
+    };
+    assert_eq!(pointers(answer_gap(&request, day(TODAY))), ["/date"]);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actor_runtime::{
     faults,
-    group_commit::{AfterCommit, GroupCommit},
+    group_commit::GroupCommit,
     mailroom::{Answers, Letter, Ticket},
 };
 use contracts::{
@@ -42,9 +42,7 @@ impl Actor for UsersActor {
         myself: ActorRef<Self::Msg>,
         UsersArguments { service, pool }: UsersArguments,
     ) -> Result<UsersState, ActorProcessingErr> {
-        // Nobody follows a profile yet: there is nobody to wake after a commit.
-        let after_commit: AfterCommit = Arc::new(|_user_id| {});
-        let writers = GroupCommit::start(FAULT_POINTS, &pool, &after_commit, &myself);
+        let writers = GroupCommit::start(FAULT_POINTS, &pool, &service.after_commit, &myself);
         Ok(UsersState { service, writers, answers: Answers::of(myself) })
     }
 
@@ -86,6 +84,13 @@ impl UsersState {
             }
             UsersMailbox::UpdateProfile(request, reply) => {
                 self.update_profile(request, ticket, reply);
+            }
+            UsersMailbox::GetPerson(request, reply) => {
+                self.answers.spawn(ticket, reply, async move { service.get_person(request).await });
+            }
+            UsersMailbox::ListUsersChanged(request, reply) => {
+                let work = async move { service.list_changed(request).await };
+                self.answers.spawn(ticket, reply, work);
             }
             UsersMailbox::GetSigningKeys(GetSigningKeys {}, reply) => {
                 reply.answer(service.signing_keys());

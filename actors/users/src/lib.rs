@@ -1,7 +1,8 @@
 //! The users group: accounts, sign-in, profile.
 //!
 //! It alone knows passwords and alone holds the private signing key; every other group verifies
-//! tokens with the public half. It publishes no event yet, so it has no outbox.
+//! tokens with the public half. Of a person it tells the others one thing, the date of birth, from
+//! which predictions take the age: `user.changed` says that it changed, and who may know asks for it.
 #![deny(missing_docs)]
 
 mod actor;
@@ -21,9 +22,11 @@ use actor_runtime::{
     clock::Clock,
     idempotency,
     mailroom::Slot,
+    relay::{Poke, Relay},
     supervisor::{Child, Plan},
 };
-use contracts::{Handle, users::UsersMailbox};
+use contracts::{Handle, events::Topic, users::UsersMailbox};
+use nats::Bus;
 use ractor::Actor;
 use sqlx::PgPool;
 
@@ -45,6 +48,10 @@ pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/
 pub struct Dependencies {
     /// The users database.
     pub pool: PgPool,
+    /// The same database with relaxed commits, for the relay (`database::open_relaxed`).
+    pub relay_pool: PgPool,
+    /// Where changes are announced.
+    pub bus: Bus,
     /// What time it is.
     pub clock: Clock,
     /// How much may be in flight.
@@ -67,6 +74,8 @@ pub struct Dependencies {
 pub fn plan(dependencies: Dependencies) -> (Plan, Handle<UsersMailbox>) {
     let Dependencies {
         pool,
+        relay_pool,
+        bus,
         clock,
         admission,
         password_length_min,
@@ -76,9 +85,11 @@ pub fn plan(dependencies: Dependencies) -> (Plan, Handle<UsersMailbox>) {
         audience,
         access_token_ttl,
     } = dependencies;
+    let poke = Poke::default();
+    let relay =
+        Relay { pool: relay_pool.clone(), bus, topic: Topic::UserChanged, poke: poke.clone() };
     let slot = Slot::default();
     let handle = slot.handle(Admission::new(admission));
-    let purge = idempotency::purge_child("users", pool.clone());
     // The service outlives the actor: a restart must not let in a second set of password hashers.
     let service = Arc::new(Service {
         pool: pool.clone(),
@@ -86,6 +97,7 @@ pub fn plan(dependencies: Dependencies) -> (Plan, Handle<UsersMailbox>) {
         password_length_min,
         passwords: Passwords::new(argon2),
         tokens: TokenIssuer::new(signing_key, issuer, audience, access_token_ttl),
+        after_commit: Arc::new(move |_user_id| poke.poke()),
     });
     let users = Child::new("users", move |supervisor| {
         let arguments = UsersArguments { service: Arc::clone(&service), pool: pool.clone() };
@@ -97,5 +109,7 @@ pub fn plan(dependencies: Dependencies) -> (Plan, Handle<UsersMailbox>) {
             Ok(actor.get_cell())
         }
     });
-    (Plan::group("users group", vec![users, purge]), handle)
+    // They stop in the reverse order: the relay still carries what the actor wrote last.
+    let children = vec![relay.child(), idempotency::purge_child("users", relay_pool), users];
+    (Plan::group("users group", children), handle)
 }

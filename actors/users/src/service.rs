@@ -2,11 +2,21 @@
 
 use std::borrow::Cow;
 
-use actor_runtime::{clock::Clock, database, group_commit::WriteError, idempotency::Fingerprint};
+use actor_runtime::{
+    clock::Clock,
+    database,
+    group_commit::{AfterCommit, WriteError},
+    idempotency::Fingerprint,
+    outbox,
+};
 use contracts::{
     Call, ErrorKind, Refusal,
+    events::{ChangedPage, Topic},
     health::{Check, GroupHealth},
-    users::{GetProfile, Login, Password, Register, Session, SigningKeys, UpdateProfile, User},
+    users::{
+        GetPerson, GetProfile, ListUsersChanged, Login, Password, Person, Register, Session,
+        SigningKeys, UpdateProfile, User,
+    },
 };
 use sqlx::PgPool;
 
@@ -25,6 +35,8 @@ pub(crate) struct Service {
     pub(crate) password_length_min: usize,
     pub(crate) passwords: Passwords,
     pub(crate) tokens: TokenIssuer,
+    /// Wakes the relay.
+    pub(crate) after_commit: AfterCommit,
 }
 
 impl Service {
@@ -39,8 +51,11 @@ impl Service {
         }
         let password_hash = place.hash(call.deadline, request.password.clone()).await?;
         let account = NewAccount { request, password_hash, created_at: self.clock.now() };
-        match writes::register(&self.pool, &account, fingerprint).await {
-            Ok(registered) => Ok(registered.into_user(request)),
+        match writes::register(&self.pool, call, &account, fingerprint).await {
+            Ok(registered) => {
+                (self.after_commit)(registered.user_id);
+                Ok(registered.into_user(request))
+            }
             Err(WriteError::Database(error)) => Err(database::refusal(&error)),
             // What stands in the way may be this very request, sent twice at the same time.
             Err(error) => match self.first_registration(fingerprint).await? {
@@ -86,7 +101,26 @@ impl Service {
     ) -> Result<ProfileWrite, Refusal> {
         validate::profile(&update, self.clock.latest_today())?;
         let fingerprint = Fingerprint::of(call, &update)?;
-        Ok(ProfileWrite { update, fingerprint, updated_at: self.clock.now() })
+        let (call, updated_at) = (call.clone(), self.clock.now());
+        Ok(ProfileWrite { update, call, fingerprint, updated_at })
+    }
+
+    /// What prediction needs to know of a person.
+    pub(crate) async fn get_person(&self, request: GetPerson) -> Result<Person, Refusal> {
+        let GetPerson { user_id } = request;
+        let found = database::read(&self.pool, || store::person_read(&self.pool, user_id));
+        found.await.map_err(|error| database::refusal(&error))
+    }
+
+    /// Whose state changed, for whoever may have missed it.
+    pub(crate) async fn list_changed(
+        &self,
+        request: ListUsersChanged,
+    ) -> Result<ChangedPage, Refusal> {
+        let ListUsersChanged(changed_since) = request;
+        let topic = Topic::UserChanged;
+        let read = || outbox::changed_since(&self.pool, topic, &changed_since);
+        database::read(&self.pool, read).await.map_err(|error| database::refusal(&error))
     }
 
     /// The public keys.

@@ -2,8 +2,9 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
-    Patch, UserId,
-    users::{Register, UpdateProfile, User},
+    Patch, UserId, Version,
+    events::Topic,
+    users::{Person, Register, UpdateProfile, User},
 };
 use sqlx::{PgConnection, PgPool};
 
@@ -104,6 +105,38 @@ pub(crate) async fn account_read(
     .fetch_optional(pool)
     .await?;
     Ok(row.map(User::from))
+}
+
+/// The date of birth and the version that it is the state of: one statement, so one snapshot.
+pub(crate) async fn person_read(pool: &PgPool, user_id: UserId) -> Result<Person, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"SELECT outbox.version AS "version?", account.date_of_birth
+           FROM (SELECT $1::bigint AS user_id) owner
+           LEFT JOIN outbox ON outbox.topic = $2 AND outbox.user_id = owner.user_id
+           LEFT JOIN account ON account.id = owner.user_id"#,
+        user_id.get(),
+        Topic::UserChanged.name(),
+    )
+    .fetch_one(pool)
+    .await?;
+    let version = row.version.map_or(Version::ZERO, Version::new);
+    Ok(Person { user_id, version, date_of_birth: row.date_of_birth })
+}
+
+/// Whether a profile update changes the date of birth; none if there is no such account. Until the
+/// transaction ends nobody else changes it.
+pub(crate) async fn date_of_birth_changes_in_txn(
+    connection: &mut PgConnection,
+    update: &UpdateProfile,
+) -> Result<Option<bool>, sqlx::Error> {
+    let UpdateProfile { user_id, first_name: _, last_name: _, date_of_birth } = update;
+    let row = sqlx::query!(
+        "SELECT date_of_birth FROM account WHERE id = $1 FOR NO KEY UPDATE",
+        user_id.get(),
+    )
+    .fetch_optional(connection)
+    .await?;
+    Ok(row.map(|row| date_of_birth.apply(row.date_of_birth) != row.date_of_birth))
 }
 
 /// The account that has this e-mail address, however it is written.

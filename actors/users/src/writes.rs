@@ -1,13 +1,16 @@
 //! What changes the users database, each in one transaction.
 
 use actor_runtime::{
+    clock::Ids,
     database, faults,
     group_commit::{FaultPoints, Write, WriteError},
     idempotency::Fingerprint,
+    outbox,
 };
 use chrono::{DateTime, Utc};
 use contracts::{
-    ErrorKind, Refusal, UserId,
+    Call, ErrorKind, Refusal, UserId, Version,
+    events::{Topic, Verb},
     users::{Register, UpdateProfile, User},
 };
 use serde::{Deserialize, Serialize};
@@ -51,8 +54,13 @@ impl Registered {
 
 /// Makes an account in a transaction of its own: hashing bounds registrations to a few dozen per
 /// second, so there would be nobody to share a group commit with.
+///
+/// Only a date of birth makes it known to others, as version 1: who gave none has nothing that
+/// anybody would have to hear of. The account's row comes first, since it has the id; nobody knows
+/// that before the commit, so no other write of this user can be under way.
 pub(crate) async fn register(
     pool: &PgPool,
+    call: &Call,
     account: &NewAccount<'_>,
     fingerprint: Option<&Fingerprint>,
 ) -> Result<Registered, WriteError> {
@@ -61,6 +69,9 @@ pub(crate) async fn register(
         Ok(user_id) => user_id,
         Err(error) => return Err(taken(&error).map_or_else(|| error.into(), WriteError::from)),
     };
+    if account.request.date_of_birth.is_some() {
+        bump_in_txn(&mut transaction, user_id, Verb::Recorded, call).await?;
+    }
     let registered = Registered { user_id, created_at: account.created_at };
     if let Some(fingerprint) = fingerprint {
         fingerprint.keep_answer(&mut transaction, NOBODY, &registered).await?;
@@ -72,6 +83,15 @@ pub(crate) async fn register(
     })?;
     faults::point(FAULT_POINTS.after_commit);
     Ok(registered)
+}
+
+async fn bump_in_txn(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    verb: Verb,
+    call: &Call,
+) -> Result<Version, sqlx::Error> {
+    outbox::bump_in_txn(connection, user_id, Topic::UserChanged, verb, call, Ids).await
 }
 
 /// The conflict behind a violated constraint, if that is what the error is.
@@ -87,6 +107,7 @@ fn taken(error: &sqlx::Error) -> Option<Refusal> {
 /// A change of one's own profile.
 pub(crate) struct ProfileWrite {
     pub(crate) update: UpdateProfile,
+    pub(crate) call: Call,
     pub(crate) fingerprint: Option<Fingerprint>,
     pub(crate) updated_at: DateTime<Utc>,
 }
@@ -98,16 +119,23 @@ impl Write for ProfileWrite {
         self.update.user_id
     }
 
+    /// The lock of the account's row decides whether there is anything to tell of, so it comes
+    /// before the outbox row. What the event calls it does not say whether a date was withdrawn.
     async fn apply_in_txn(&self, connection: &mut PgConnection) -> Result<User, WriteError> {
-        let user_id = self.update.user_id;
-        if let Some(fingerprint) = &self.fingerprint
+        let Self { update, call, fingerprint, updated_at } = self;
+        let user_id = update.user_id;
+        if let Some(fingerprint) = fingerprint
             && let Some(first) = fingerprint.first_answer(connection, user_id).await?
         {
             return Ok(first);
         }
-        let updated = store::profile_update_in_txn(connection, &self.update, self.updated_at);
+        let changes = store::date_of_birth_changes_in_txn(connection, update).await?;
+        if changes.ok_or_else(Refusal::not_found)? {
+            bump_in_txn(connection, user_id, Verb::Edited, call).await?;
+        }
+        let updated = store::profile_update_in_txn(connection, update, *updated_at);
         let user = updated.await?.ok_or_else(Refusal::not_found)?;
-        if let Some(fingerprint) = &self.fingerprint {
+        if let Some(fingerprint) = fingerprint {
             fingerprint.keep_answer(connection, user_id, &user).await?;
         }
         Ok(user)

@@ -7,6 +7,8 @@ use crate::support::{Api, read};
 
 const CYCLES: &str = "/api/cycles/cycles";
 const SYMPTOMS: &str = "/api/cycles/symptoms";
+const EPISODES: &str = "/api/cycles/episodes";
+const ANSWER: &str = "/api/analytics/questions/1/answer";
 
 fn pointers(problem: &Value) -> Vec<&str> {
     let errors = problem["errors"].as_array().expect("errors");
@@ -25,16 +27,26 @@ fn assert_says_nothing_else(problem: &Value, sent: &str) {
     }
 }
 
-#[tokio::test]
-async fn wrong_members_are_named() {
+type Case = (Method, &'static str, Value, &'static str);
+
+/// Each case is refused for the one member that it names.
+async fn assert_named(cases: Vec<Case>) {
     let api = Api::new();
+    for (method, path, body, pointer) in cases {
+        let (status, problem) = api.send(method, path, Some(&body.to_string())).await;
+        assert_eq!(status, 422, "{path} {body}");
+        assert_eq!(problem["type"], "/problems/invalid-input");
+        assert_eq!(pointers(&problem), [pointer], "{path} {body}");
+        for value in body.as_object().into_iter().flat_map(serde_json::Map::values) {
+            assert_says_nothing_else(&problem, value.as_str().unwrap_or_default());
+        }
+    }
+}
+
+#[tokio::test]
+async fn wrong_members_of_cycles_and_episodes_are_named() {
     let day = "2024-01-01";
-    let symptom = |name: &str, value: Value| {
-        let mut body = json!({ "cycle_id": 1, "date": day, "symptom_type": "mood", "value": "x" });
-        body[name] = value;
-        body
-    };
-    let cases: Vec<(Method, &str, Value, &str)> = vec![
+    assert_named(vec![
         (Method::POST, CYCLES, json!({}), "/start_date"),
         (Method::POST, CYCLES, json!({ "start_date": null }), "/start_date"),
         (Method::POST, CYCLES, json!({ "start_date": "2024-1-1" }), "/start_date"),
@@ -50,6 +62,35 @@ async fn wrong_members_are_named() {
         (Method::POST, CYCLES, json!(null), ""),
         (Method::PUT, "/api/cycles/cycles/1", json!({ "start_date": null }), "/start_date"),
         (Method::PUT, "/api/cycles/cycles/1", json!({ "cycle_length": 28 }), "/cycle_length"),
+        (Method::PUT, "/api/cycles/cycles/1", json!({ "excluded": null }), "/excluded"),
+        (Method::PUT, "/api/cycles/cycles/1", json!({ "excluded": "yes-secret" }), "/excluded"),
+        (Method::POST, CYCLES, json!({ "start_date": day, "excluded": true }), "/excluded"),
+        (Method::POST, EPISODES, json!({ "start_date": day }), "/kind"),
+        (Method::POST, EPISODES, json!({ "kind": "pause" }), "/start_date"),
+        (Method::POST, EPISODES, json!({ "kind": "Pause-secret", "start_date": day }), "/kind"),
+        (Method::POST, EPISODES, json!({ "kind": 1, "start_date": day }), "/kind"),
+        (
+            Method::POST,
+            EPISODES,
+            json!({ "kind": "pause", "start_date": day, "notes": "secret-note" }),
+            "/notes",
+        ),
+        (Method::PUT, "/api/cycles/episodes/1", json!({ "kind": null }), "/kind"),
+        (Method::PUT, "/api/cycles/episodes/1", json!({ "start_date": null }), "/start_date"),
+        (Method::PUT, "/api/cycles/episodes/1", json!({ "end_date": "2024-02-30" }), "/end_date"),
+    ])
+    .await;
+}
+
+#[tokio::test]
+async fn wrong_members_are_named() {
+    let day = "2024-01-01";
+    let symptom = |name: &str, value: Value| {
+        let mut body = json!({ "cycle_id": 1, "date": day, "symptom_type": "mood", "value": "x" });
+        body[name] = value;
+        body
+    };
+    assert_named(vec![
         (Method::POST, SYMPTOMS, symptom("cycle_id", json!(0)), "/cycle_id"),
         (Method::POST, SYMPTOMS, symptom("cycle_id", json!("1")), "/cycle_id"),
         (Method::POST, SYMPTOMS, symptom("cycle_id", json!(u64::MAX)), "/cycle_id"),
@@ -67,6 +108,22 @@ async fn wrong_members_are_named() {
         (Method::POST, SYMPTOMS, symptom("notes", json!("secret\u{1b}[31m")), "/notes"),
         (Method::PUT, "/api/cycles/symptoms/1", json!({ "value": null }), "/value"),
         (Method::PUT, "/api/users/profile", json!({ "email": "a@b.c" }), "/email"),
+        (Method::POST, ANSWER, json!({}), "/answer"),
+        (Method::POST, ANSWER, json!({ "answer": "perhaps-secret" }), "/answer"),
+        (Method::POST, ANSWER, json!({ "answer": true }), "/answer"),
+        (
+            Method::POST,
+            ANSWER,
+            json!({ "answer": "yes", "missed_start_date": "2024-02-30" }),
+            "/missed_start_date",
+        ),
+        (
+            Method::POST,
+            ANSWER,
+            json!({ "answer": "no", "missed_start_date": day }),
+            "/missed_start_date",
+        ),
+        (Method::POST, ANSWER, json!({ "answer": "yes", "cycle_id": 1 }), "/cycle_id"),
         (
             Method::PUT,
             "/api/notifications/preferences",
@@ -79,16 +136,8 @@ async fn wrong_members_are_named() {
             json!({ "email_enabled": "yes-secret" }),
             "/email_enabled",
         ),
-    ];
-    for (method, path, body, pointer) in cases {
-        let (status, problem) = api.send(method, path, Some(&body.to_string())).await;
-        assert_eq!(status, 422, "{path} {body}");
-        assert_eq!(problem["type"], "/problems/invalid-input");
-        assert_eq!(pointers(&problem), [pointer], "{path} {body}");
-        for value in body.as_object().into_iter().flat_map(serde_json::Map::values) {
-            assert_says_nothing_else(&problem, value.as_str().unwrap_or_default());
-        }
-    }
+    ])
+    .await;
 }
 
 #[tokio::test]
@@ -110,11 +159,20 @@ async fn all_wrong_members_are_named_at_once() {
 async fn good_bodies_reach_the_group() {
     let api = Api::new();
     let notes = "n".repeat(4_000);
+    let day = "2024-02-29";
     let cases = [
-        (Method::POST, CYCLES, json!({ "start_date": "2024-02-29" })),
-        (Method::POST, CYCLES, json!({ "start_date": "2024-02-29", "end_date": null })),
+        (Method::POST, CYCLES, json!({ "start_date": day })),
+        (Method::POST, CYCLES, json!({ "start_date": day, "end_date": null })),
         (Method::PUT, "/api/cycles/cycles/1", json!({})),
         (Method::PUT, "/api/cycles/cycles/1", json!({ "end_date": null })),
+        (Method::PUT, "/api/cycles/cycles/1", json!({ "excluded": true })),
+        (Method::POST, EPISODES, json!({ "kind": "hormonal_contraception", "start_date": day })),
+        (
+            Method::POST,
+            EPISODES,
+            json!({ "kind": "pregnancy", "start_date": day, "end_date": null }),
+        ),
+        (Method::PUT, "/api/cycles/episodes/1", json!({ "kind": "pause", "end_date": null })),
         (
             Method::POST,
             SYMPTOMS,
@@ -122,12 +180,15 @@ async fn good_bodies_reach_the_group() {
                 "severity": 2.0, "notes": notes }),
         ),
         (Method::PUT, "/api/cycles/symptoms/1", json!({ "severity": null, "notes": "a\n\tb" })),
+        (Method::POST, ANSWER, json!({ "answer": "yes" })),
+        (Method::POST, ANSWER, json!({ "answer": "yes", "missed_start_date": day })),
+        (Method::POST, ANSWER, json!({ "answer": "no" })),
     ];
     for (method, path, body) in cases {
         let (status, problem) = api.send(method, path, Some(&body.to_string())).await;
         assert_eq!((status, &problem["type"]), (503, &json!("/problems/unavailable")), "{body}");
     }
-    assert_eq!(api.cycles.calls.lock().unwrap().len(), 6);
+    assert_eq!(api.cycles.calls.lock().unwrap().len(), 10);
 }
 
 #[tokio::test]

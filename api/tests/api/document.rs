@@ -77,11 +77,19 @@ fn every_row_of_the_contract_is_there() {
         "get /api/cycles/symptoms",
         "put /api/cycles/symptoms/{id}",
         "delete /api/cycles/symptoms/{id}",
+        "post /api/cycles/episodes",
+        "get /api/cycles/episodes",
+        "get /api/cycles/episodes/{id}",
+        "put /api/cycles/episodes/{id}",
+        "delete /api/cycles/episodes/{id}",
         "get /api/analytics/health",
         "get /api/analytics/predictions",
         "post /api/analytics/predictions/generate",
         "get /api/analytics/insights",
         "get /api/analytics/analytics",
+        "get /api/analytics/calendar",
+        "get /api/analytics/questions",
+        "post /api/analytics/questions/{id}/answer",
         "get /api/notifications/health",
         "get /api/notifications/preferences",
         "put /api/notifications/preferences",
@@ -130,8 +138,9 @@ fn every_operation_documents_what_it_answers() {
         let parameters = operation["parameters"].as_array().cloned().unwrap_or_default();
         let takes_key = parameters.iter().any(|parameter| parameter["name"] == "Idempotency-Key");
         assert_eq!(is_write, takes_key, "{place}");
-        if is_write && path.starts_with("/api/cycles") {
-            let status = if method == "post" { "201" } else { "200" };
+        if is_write && (path.starts_with("/api/cycles") || path.ends_with("/answer")) {
+            let creates = method == "post" && !path.ends_with("/answer");
+            let status = if creates { "201" } else { "200" };
             assert!(responses[status]["headers"]["ETag"].is_object(), "{place}");
         }
     }
@@ -150,7 +159,11 @@ fn conflicts_are_documented() {
     let login = &document["paths"]["/api/users/login"]["post"]["responses"];
     assert!(login["401"]["content"].to_string().contains("invalid-credentials"));
     let generate = &document["paths"]["/api/analytics/predictions/generate"]["post"];
-    assert!(generate["responses"]["422"].to_string().contains("insufficient-data"));
+    let refused = generate["responses"]["422"].to_string();
+    assert!(refused.contains("insufficient-data") && refused.contains("no-prediction"));
+    let answer = &document["paths"]["/api/analytics/questions/{id}/answer"]["post"]["responses"];
+    let conflicts = answer["409"].to_string();
+    assert!(conflicts.contains("overlapping-cycle") && conflicts.contains("gap-changed"));
 }
 
 #[test]
@@ -200,7 +213,7 @@ fn request_bodies_are_closed_and_their_members_described() {
         assert_eq!(schema["additionalProperties"], false, "{method} {path}");
         bodies += 1;
     }
-    assert_eq!(bodies, 8);
+    assert_eq!(bodies, 11);
     let schemas = document["components"]["schemas"].as_object().expect("schemas");
     for (name, schema) in schemas {
         let members = schema["properties"].as_object().into_iter().flat_map(Map::iter);
@@ -218,8 +231,43 @@ fn what_must_be_said_is_said() {
     let meaning = prediction["confidence_score"]["description"].as_str().expect("a meaning");
     assert!(meaning.contains("within 2 days"), "{meaning}");
     assert!(document.to_string().matches("no contraception").count() >= 2);
+    for schema in ["Prediction", "Calendar"] {
+        let notice = &document["components"]["schemas"][schema]["properties"]["fertility_notice"];
+        let sentence = notice["enum"][0].as_str().expect("the sentence itself");
+        assert!(sentence.contains("no contraception"), "{schema}: {sentence}");
+    }
     let scheme = &document["components"]["securitySchemes"]["bearer"];
     assert_eq!((&scheme["type"], &scheme["scheme"]), (&json!("http"), &json!("bearer")));
+}
+
+#[test]
+fn what_may_be_null_says_so_and_has_an_example() {
+    let document = openapi_document();
+    for (schema, member) in [
+        ("PredictionList", "no_prediction"),
+        ("CalendarDay", "logged"),
+        ("Insights", "forecast_record"),
+        ("Question", "gap_end"),
+        ("QuestionAnswered", "cycle_id"),
+    ] {
+        let property = &document["components"]["schemas"][schema]["properties"][member];
+        assert_eq!(property["nullable"], true, "{schema}.{member}");
+        let required = document["components"]["schemas"][schema]["required"].to_string();
+        assert!(required.contains(member), "{schema}.{member} is always there");
+    }
+    let example = |path: &str, method: &str| {
+        let answer = &document["paths"][path][method]["responses"]["200"];
+        answer["content"]["application/json"]["example"].clone()
+    };
+    let calendar = example("/api/analytics/calendar", "get");
+    assert_eq!(calendar["days"][0]["logged"]["cycle_day"], 28);
+    assert_eq!(calendar["days"][0]["phase"], "menstruation");
+    let why = example("/api/analytics/predictions", "get")["no_prediction"].clone();
+    assert_eq!(why["reason"], "nothing_logged");
+    let answered = example("/api/analytics/questions/{id}/answer", "post");
+    assert_eq!(answered["message"], "Answer recorded successfully");
+    let record = example("/api/analytics/insights", "get")["forecast_record"].clone();
+    assert!(record["mean_absolute_error_days"].is_number());
 }
 
 #[test]

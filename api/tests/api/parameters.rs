@@ -28,6 +28,12 @@ async fn wrong_query_parameters_are_422_and_named() {
         ("/api/analytics/predictions?min_version=-1", "min_version"),
         ("/api/analytics/insights?min_version=x", "min_version"),
         ("/api/analytics/analytics?limit=1000", "limit"),
+        ("/api/analytics/calendar?to=2024-01-01", "from"),
+        ("/api/analytics/calendar?from=2024-01-01&to=", "to"),
+        ("/api/analytics/calendar?from=2024-01-01&to=2024-02-30", "to"),
+        ("/api/analytics/calendar?to=2024-01-01&from=1899-12-31", "from"),
+        ("/api/analytics/calendar?from=2024-01-01&to=2024-01-02&min_version=-1", "min_version"),
+        ("/api/analytics/questions?min_version=latest", "min_version"),
         ("/api/notifications/notifications?status=lost-somewhere", "status"),
         ("/api/notifications/notifications/1?min_version=1e3", "min_version"),
         ("/api/notifications/preferences?min_version=1.0", "min_version"),
@@ -54,6 +60,9 @@ async fn good_query_parameters_reach_the_group() {
         "/api/cycles/symptoms?cycle_id=9223372036854775807&symptom_type=mood%20swing",
         "/api/analytics/predictions?active=true&min_version=0",
         "/api/analytics/predictions?active=false",
+        "/api/analytics/calendar?from=2024-01-01&to=2024-12-31&min_version=3",
+        "/api/analytics/questions?min_version=",
+        "/api/analytics/questions",
         "/api/notifications/notifications?status=&limit=20",
         "/api/notifications/notifications?status=cancelled",
     ] {
@@ -76,6 +85,9 @@ async fn an_id_that_is_no_id_is_404() {
             let (status, problem) = api.send(method, &format!("{path}/{id}"), None).await;
             assert_eq!((status, &problem["type"]), (404, &json!("/problems/not-found")), "{id}");
         }
+        let (path, body) = (format!("/api/analytics/questions/{id}/answer"), r#"{"answer":"no"}"#);
+        let (status, problem) = api.send(Method::POST, &path, Some(body)).await;
+        assert_eq!((status, &problem["type"]), (404, &json!("/problems/not-found")), "{id}");
     }
     let (status, _) = api.send(Method::GET, "/api/cycles/cycles/9223372036854775807", None).await;
     assert_eq!(status, 503, "the largest id is an id");

@@ -3,16 +3,20 @@
 use contracts::{
     Patch,
     cycles::{
-        CheckCycles, Cycle, CycleMark, CycleWritten, CyclesMailbox, DeleteCycle, DeleteSymptom,
-        Deleted, EditCycle, EditSymptom, GetCycle, GetHistory, History, HistoryCycle, ListCycles,
-        ListCyclesChanged, ListSymptoms, LogSymptom, RecordCycle, Symptom, SymptomWritten,
+        AnswerGap, CheckCycles, Cycle, CycleMark, CycleWritten, CyclesMailbox, DeleteCycle,
+        DeleteEpisode, DeleteSymptom, Deleted, EditCycle, EditEpisode, EditSymptom, Episode,
+        EpisodeKind, EpisodeWritten, GapAnswer, GapAnswered, GetCycle, GetEpisode, GetHistory,
+        History, HistoryCycle, HistoryEpisode, HistorySymptom, ListCycles, ListCyclesChanged,
+        ListEpisodes, ListSymptoms, LogSymptom, Observation, ObservationKind, RecordCycle,
+        RecordEpisode, Symptom, SymptomWritten,
     },
     page::Page,
 };
 use serde_json::Value;
 
 use super::support::{
-    CYCLE, PAGE, SYMPTOM, USER, VERSION, assert_group, changed, date, exchange, health, time,
+    CYCLE, EPISODE, PAGE, SYMPTOM, USER, VERSION, assert_group, changed, date, exchange, health,
+    time,
 };
 
 fn symptom() -> Symptom {
@@ -38,6 +42,7 @@ fn cycle() -> Cycle {
         cycle_length: Some(62),
         period_length: Some(5),
         marks: vec![CycleMark::UnusuallyShort, CycleMark::PossibleMissedLog],
+        excluded: true,
         created_at: time(),
         updated_at: time(),
         symptoms: vec![symptom()],
@@ -53,6 +58,7 @@ fn cycle_exchanges() -> Vec<Value> {
         cycle_id: CYCLE,
         start_date: Some(date("2026-03-01")),
         end_date: Patch::Set(date("2026-03-05")),
+        excluded: Some(true),
     };
     vec![
         exchange(record, &written),
@@ -100,23 +106,104 @@ fn symptom_exchanges() -> Vec<Value> {
     ]
 }
 
-#[test]
-fn cycles() {
-    let history = History {
+fn episode(kind: EpisodeKind) -> Episode {
+    Episode {
+        id: EPISODE,
+        user_id: USER,
+        kind,
+        start_date: date("2025-01-01"),
+        end_date: None,
+        created_at: time(),
+        updated_at: time(),
+    }
+}
+
+fn episode_exchanges() -> Vec<Value> {
+    let of_every_kind = [
+        EpisodeKind::Pregnancy,
+        EpisodeKind::Postpartum,
+        EpisodeKind::Breastfeeding,
+        EpisodeKind::HormonalContraception,
+        EpisodeKind::Perimenopause,
+        EpisodeKind::Pause,
+    ];
+    let written = EpisodeWritten { episode: episode(EpisodeKind::Pause), version: VERSION };
+    let record = RecordEpisode {
+        user_id: USER,
+        kind: EpisodeKind::HormonalContraception,
+        start_date: date("2025-01-01"),
+        end_date: Some(date("2025-12-31")),
+    };
+    let rows: Vec<Episode> = of_every_kind.map(episode).into();
+    let edit = EditEpisode {
+        user_id: USER,
+        episode_id: EPISODE,
+        kind: Some(EpisodeKind::Postpartum),
+        start_date: Some(date("2025-01-02")),
+        end_date: Patch::Clear,
+    };
+    let delete = DeleteEpisode { user_id: USER, episode_id: EPISODE };
+    vec![
+        exchange(record, &written),
+        exchange(ListEpisodes { user_id: USER, page: PAGE }, &Page { rows, total: 6 }),
+        exchange(
+            GetEpisode { user_id: USER, episode_id: EPISODE },
+            &episode(EpisodeKind::Pregnancy),
+        ),
+        exchange(edit, &written),
+        exchange(delete, &Deleted { version: VERSION }),
+    ]
+}
+
+fn history() -> History {
+    let told = |gap_answer| HistoryCycle {
+        id: CYCLE,
+        start_date: date("2026-03-01"),
+        end_date: None,
+        excluded: true,
+        gap_answer,
+        input_version: VERSION,
+        input_changed_at: time(),
+    };
+    let answers = [None, Some(GapAnswer::NoneMissed), Some(GapAnswer::MissedUnknown)];
+    let seen = [
+        ObservationKind::OvulationTestPositive,
+        ObservationKind::OvulationTestNegative,
+        ObservationKind::BasalBodyTemperature(36.55),
+    ];
+    let observation = |kind| Observation { date: date("2026-03-14"), kind };
+    History {
         user_id: USER,
         version: VERSION,
-        cycles: vec![HistoryCycle {
-            id: CYCLE,
-            start_date: date("2026-03-01"),
-            end_date: None,
-            input_version: VERSION,
-            input_changed_at: time(),
+        cycles: answers.map(told).into(),
+        episodes: vec![HistoryEpisode {
+            kind: EpisodeKind::Breastfeeding,
+            start_date: date("2025-01-01"),
+            end_date: Some(date("2025-12-31")),
         }],
-    };
+        observations: seen.map(observation).into(),
+        symptoms: vec![HistorySymptom {
+            date: date("2026-03-02"),
+            symptom_type: "mood".to_owned(),
+        }],
+    }
+}
+
+#[test]
+fn cycles() {
     let (since, page) = changed();
     let mut exchanges = cycle_exchanges();
     exchanges.extend(symptom_exchanges());
-    exchanges.push(exchange(GetHistory { user_id: USER }, &history));
+    exchanges.extend(episode_exchanges());
+    let answer = AnswerGap {
+        user_id: USER,
+        cycle_id: CYCLE,
+        next_start: Some(date("2026-05-02")),
+        answer: GapAnswer::MissedOn(date("2026-04-01")),
+    };
+    let answered = GapAnswered { cycle: Some(cycle()), version: VERSION };
+    exchanges.push(exchange(answer, &answered));
+    exchanges.push(exchange(GetHistory { user_id: USER }, &history()));
     exchanges.push(exchange(ListCyclesChanged(since), &page));
     exchanges.push(exchange(CheckCycles {}, &health()));
     assert_group::<CyclesMailbox>(include_str!("cycles.json"), exchanges);

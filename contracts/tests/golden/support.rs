@@ -4,7 +4,8 @@ use std::{fs, path::Path};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
-    CycleId, NotificationId, PredictionId, ReplyPort, Request, SymptomId, UserId, Version,
+    CycleId, EpisodeId, NotificationId, PredictionId, ReplyPort, Request, SymptomId, UserId,
+    Version,
     events::{ChangedPage, ChangedSince, ChangedUser},
     health::{Check, GroupHealth},
     page::PageRequest,
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 pub(super) const USER: UserId = UserId::new(7);
 pub(super) const CYCLE: CycleId = CycleId::new(11);
 pub(super) const SYMPTOM: SymptomId = SymptomId::new(13);
+pub(super) const EPISODE: EpisodeId = EpisodeId::new(29);
 pub(super) const PREDICTION: PredictionId = PredictionId::new(17);
 pub(super) const NOTIFICATION: NotificationId = NotificationId::new(19);
 pub(super) const VERSION: Version = Version::new(3);

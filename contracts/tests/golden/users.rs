@@ -3,13 +3,13 @@
 use contracts::{
     Patch,
     users::{
-        CheckUsers, GetProfile, GetSigningKeys, Login, Password, Register, Session, SigningKeys,
-        UpdateProfile, User, UsersMailbox,
+        CheckUsers, GetPerson, GetProfile, GetSigningKeys, ListUsersChanged, Login, Password,
+        Person, Register, Session, SigningKeys, UpdateProfile, User, UsersMailbox,
     },
 };
 use serde_json::json;
 
-use super::support::{USER, assert_group, date, exchange, health, time};
+use super::support::{USER, VERSION, assert_group, changed, date, exchange, health, time};
 
 #[test]
 fn users() {
@@ -43,6 +43,9 @@ fn users() {
         last_name: Patch::Clear,
         date_of_birth: Patch::Set(date("1990-12-10")),
     };
+    let person =
+        Person { user_id: USER, version: VERSION, date_of_birth: Some(date("1990-12-10")) };
+    let (changed_since, changed_page) = changed();
     let keys = SigningKeys {
         jwks: json!({"keys": []}),
         issuer: "lunation".to_owned(),
@@ -51,6 +54,8 @@ fn users() {
     let exchanges = vec![
         exchange(GetProfile { user_id: USER }, &user),
         exchange(update, &user),
+        exchange(GetPerson { user_id: USER }, &person),
+        exchange(ListUsersChanged(changed_since), &changed_page),
         exchange(register, &user),
         exchange(login, &session),
         exchange(GetSigningKeys {}, &keys),

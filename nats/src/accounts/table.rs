@@ -41,37 +41,37 @@ struct Group {
     /// What it tells of.
     topic: Option<Topic>,
     /// What it hears.
-    durable: Option<Durable>,
+    durables: &'static [Durable],
 }
 
 const GROUPS: [Group; 4] = [
     Group {
         name: "users",
         credential: Credential::Users,
-        has_services_ops: false,
-        topic: None,
-        durable: None,
+        has_services_ops: true,
+        topic: Some(Topic::UserChanged),
+        durables: &[],
     },
     Group {
         name: "cycles",
         credential: Credential::Cycles,
         has_services_ops: true,
         topic: Some(Topic::CycleChanged),
-        durable: None,
+        durables: &[],
     },
     Group {
         name: "analytics",
         credential: Credential::Analytics,
         has_services_ops: true,
         topic: Some(Topic::PredictionChanged),
-        durable: Some(Durable::Analytics),
+        durables: &[Durable::Analytics, Durable::AnalyticsPeople],
     },
     Group {
         name: "notifications",
         credential: Credential::Notifications,
         has_services_ops: false,
         topic: None,
-        durable: Some(Durable::Notifications),
+        durables: &[Durable::Notifications],
     },
 ];
 
@@ -82,11 +82,13 @@ const ASKS: [(Credential, &[&str]); 5] = [
         &["rpc.users.v1.*", "rpc.cycles.v1.*", "rpc.analytics.v1.*", "rpc.notifications.v1.*"],
     ),
     (Credential::Cycles, &[SIGNING_KEYS]),
-    (Credential::Analytics, &[SIGNING_KEYS, "svc.cycles.v1.*"]),
+    (Credential::Analytics, &[SIGNING_KEYS, ANSWER_GAP, "svc.cycles.v1.*", "svc.users.v1.*"]),
     (Credential::Notifications, &[SIGNING_KEYS, "svc.analytics.v1.*"]),
     (Credential::Operator, &["$SRV.>"]),
 ];
 const SIGNING_KEYS: &str = "rpc.users.v1.get_signing_keys";
+/// Analytics asks people about gaps; cycles keeps what they answer. Their own token goes along.
+const ANSWER_GAP: &str = "rpc.cycles.v1.answer_gap";
 
 /// What `all` is together.
 const ALL: [Credential; 6] = [
@@ -153,21 +155,21 @@ impl Group {
         }
     }
 
-    /// Its events, and the durable that it empties.
+    /// Its events, and the durables that it empties.
     fn carries_events(&self, permissions: &mut Vec<Permission>) {
         if let Some(topic) = self.topic {
             let stream = streams::name(topic);
             permissions.push(Permission::publish(events(topic)));
             permissions.push(Permission::ask(format!("$JS.API.STREAM.INFO.{stream}")));
         }
-        if let Some(durable) = self.durable {
+        for durable in self.durables {
             let (stream, name) = (streams::name(durable.topic()), durable.name());
             for question in ["INFO", "MSG.NEXT"] {
                 let subject = format!("$JS.API.CONSUMER.{question}.{stream}.{name}");
                 permissions.push(Permission::ask(subject));
             }
             permissions.push(Permission::publish(format!("$JS.ACK.{stream}.{name}.>")));
-            permissions.push(Permission::publish(format!("dlq.{name}.>")));
+            permissions.push(Permission::publish(format!("dlq.{}.>", durable.group())));
         }
     }
 }
@@ -205,7 +207,7 @@ fn looks(permissions: &mut Vec<Permission>) {
     permissions.extend(questions.map(|question| Permission::ask(format!("$JS.API.{question}"))));
     let letters = streams::DEAD_LETTERS;
     permissions.push(Permission::ask(format!("$JS.API.STREAM.MSG.DELETE.{letters}")));
-    for topic in [Topic::CycleChanged, Topic::PredictionChanged] {
+    for topic in [Topic::CycleChanged, Topic::PredictionChanged, Topic::UserChanged] {
         permissions.push(Permission::publish(events(topic)));
     }
     let watched = ["cycle.>", "prediction.>", "user.>", "dlq.>", "$JS.EVENT.ADVISORY.>"];

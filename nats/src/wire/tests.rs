@@ -9,13 +9,14 @@ use contracts::{
 
 use super::*;
 
-const GOLDEN: [(Topic, Verb, &str); 2] = [
+const GOLDEN: [(Topic, Verb, &str); 3] = [
     (Topic::CycleChanged, Verb::Recorded, include_str!("../../tests/golden/cycle_changed.txt")),
     (
         Topic::PredictionChanged,
         Verb::Derived,
         include_str!("../../tests/golden/prediction_changed.txt"),
     ),
+    (Topic::UserChanged, Verb::Edited, include_str!("../../tests/golden/user_changed.txt")),
 ];
 
 fn event(topic: Topic, verb: Verb) -> Event {

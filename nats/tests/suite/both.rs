@@ -149,6 +149,7 @@ pub(crate) async fn a_wrong_class_settles_nothing(stage: Stage) {
 pub(crate) async fn each_durable_hears_its_own_topic(stage: Stage) {
     let cycle = event(Topic::CycleChanged, 1, 1);
     let prediction = event(Topic::PredictionChanged, 2, 1);
+    let person = event(Topic::UserChanged, 3, 1);
     let consume = async |durable: Durable, expected| {
         let mut inbox = stage.bus.subscribe(durable).await.unwrap();
         let delivery = next(&mut inbox).await;
@@ -158,8 +159,10 @@ pub(crate) async fn each_durable_hears_its_own_topic(stage: Stage) {
     // The consumers are polled first: on the memory bus nobody is heard who has not subscribed.
     join!(
         consume(Durable::Analytics, cycle.clone()),
+        consume(Durable::AnalyticsPeople, person.clone()),
         consume(Durable::Notifications, prediction.clone()),
         relay(&stage.bus, &cycle),
+        relay(&stage.bus, &person),
         relay(&stage.bus, &prediction),
     );
 }
@@ -234,6 +237,7 @@ pub(crate) async fn a_subscription_ends_with_the_bus(stage: Stage) {
 
 pub(crate) async fn the_bus_is_healthy_when_events_can_flow(stage: Stage) {
     let analytics = stage.bus.subscribe(Durable::Analytics).await.unwrap();
+    let people = stage.bus.subscribe(Durable::AnalyticsPeople).await.unwrap();
     let notifications = stage.bus.subscribe(Durable::Notifications).await.unwrap();
     assert!(stage.bus.is_healthy().await);
     match stage.server {
@@ -247,5 +251,5 @@ pub(crate) async fn the_bus_is_healthy_when_events_can_flow(stage: Stage) {
         }
     };
     tokio::time::timeout(crate::support::PATIENCE, noticed).await.expect("it is noticed");
-    drop(notifications);
+    drop((people, notifications));
 }

@@ -106,6 +106,24 @@ async fn a_replay_is_a_fresh_wake_up_and_removes_the_dead_letter() {
 }
 
 #[tokio::test]
+async fn dead_letters_of_all_durables_of_a_group_are_its_own() {
+    let (bus, server) = Stage::broker().await;
+    let operator = operator(&server).await;
+    bury(&bus, Durable::Analytics, 41, 1).await;
+    bury(&bus, Durable::AnalyticsPeople, 42, 3).await;
+    let letters = operator.newest_dead_letters(Some("analytics"), 10).await.unwrap();
+    assert_eq!(ids(&letters), [2, 1]);
+    let record = letters[0].record.as_ref().unwrap();
+    assert_eq!((record.stream.as_str(), record.group.as_str()), ("USERS", "analytics"));
+    operator.replay(&letters[0], Uuid::from_u128(7)).await.unwrap();
+    let mut inbox = bus.subscribe(Durable::AnalyticsPeople).await.unwrap();
+    let delivery = next(&mut inbox).await;
+    let heard = event_of(&delivery);
+    assert_eq!((heard.topic, heard.wake_up.user_id.get()), (Topic::UserChanged, 42));
+    delivery.ack().await.unwrap();
+}
+
+#[tokio::test]
 async fn a_replay_does_not_hide_a_newer_wake_up() {
     let (bus, server) = Stage::broker().await;
     let operator = operator(&server).await;
@@ -270,7 +288,7 @@ async fn the_status_has_every_stream_durable_and_service() {
 
     let bus = crate::support::connect(&server.url()).await;
     let made = bus.provision().await.unwrap();
-    assert_eq!(made.len(), 6);
+    assert_eq!(made.len(), 7);
     assert!(made.iter().all(|it| it.change == nats::Change::Created), "{made:?}");
     let again = bus.provision().await.unwrap();
     assert!(again.iter().all(|it| it.change == nats::Change::None), "{again:?}");

@@ -1,5 +1,6 @@
 //! `/api/analytics`.
 
+use actor_runtime::clock::Clock;
 use chrono::{Days, NaiveDate};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -8,21 +9,26 @@ use super::{column, date, members};
 use crate::harness::{App, Person};
 
 const PREDICTIONS: &str = "/api/analytics/predictions";
-const PREDICTION: [&str; 15] = [
+const PREDICTION: [&str; 20] = [
     "actual_start_date",
     "based_on_cycles",
     "confidence_score",
     "created_at",
     "fertile_window",
+    "fertility",
+    "fertility_notice",
     "id",
     "intervals",
     "is_active",
+    "missed_log_probability",
     "notes",
+    "open_until",
     "ovulation_date",
     "ovulation_range",
     "predicted_end_date",
     "predicted_start_date",
     "prediction_method",
+    "upcoming",
     "user_id",
 ];
 const CYCLE_ANALYTICS: [&str; 11] = [
@@ -50,12 +56,28 @@ pub(super) async fn all(app: &App) {
 
 async fn without_a_cycle(app: &App) {
     let person = app.client().somebody().await;
-    for (path, rows) in [(PREDICTIONS, "predictions"), ("/api/analytics/analytics", "analytics")] {
-        let answer = person.get(path).await.expect(StatusCode::OK);
-        assert_eq!(answer, json!({rows: [], "count": 0, "total": 0, "as_of_version": 0}));
-    }
+    let answer = person.get("/api/analytics/analytics").await.expect(StatusCode::OK);
+    assert_eq!(answer, json!({"analytics": [], "count": 0, "total": 0, "as_of_version": 0}));
+    let answer = person.get("/api/analytics/questions").await.expect(StatusCode::OK);
+    assert_eq!(answer, json!({"questions": [], "count": 0, "as_of_version": 0}));
+    let answer = person.get(PREDICTIONS).await.expect(StatusCode::OK);
+    let why = json!({
+        "reason": "nothing_logged", "since": null,
+        "message": "No prediction, because no cycle was logged yet.",
+    });
+    assert_eq!(
+        answer,
+        json!({
+            "predictions": [], "count": 0, "total": 0, "no_prediction": why, "as_of_version": 0,
+        })
+    );
     let insights = person.get("/api/analytics/insights").await.expect(StatusCode::OK);
-    assert_eq!(members(&insights), ["as_of_version", "insights", "statistics"]);
+    assert_eq!(
+        members(&insights),
+        ["as_of_version", "forecast_record", "insights", "statistics", "symptom_patterns"]
+    );
+    assert_eq!(insights["forecast_record"], Value::Null);
+    assert_eq!(insights["symptom_patterns"], json!([]));
     assert_eq!(
         insights["statistics"],
         json!({
@@ -67,12 +89,16 @@ async fn without_a_cycle(app: &App) {
     crate::harness::client::Answer::of(answer).await.problem_of(422, "insufficient-data");
 }
 
-/// Starts every `length` days, each with five days of bleeding; returns the last version.
+/// Starts every `length` days, the newest of them 10 days ago.
+fn starts(count: u64, length: u64) -> Vec<NaiveDate> {
+    let newest = Clock::System.now().date_naive() - Days::new(10);
+    (0..count).rev().map(|nth| newest - Days::new(nth * length)).collect()
+}
+
+/// Logs them, each with five days of bleeding; returns the last version.
 async fn log_regular(person: &Person, count: u64, length: u64) -> i64 {
-    let first = NaiveDate::from_ymd_opt(2024, 1, 1).unwrap();
     let mut version = 0;
-    for nth in 0..count {
-        let start = first + Days::new(nth * length);
+    for start in starts(count, length) {
         let end = start + Days::new(4);
         version = person.log_cycle(&start.to_string(), Some(&end.to_string())).await.1;
     }
@@ -84,36 +110,36 @@ async fn predictions(app: &App) {
     let version = log_regular(&person, 4, 28).await;
     let path = format!("{PREDICTIONS}?min_version={version}");
     let all = person.reflected(&path, version).await;
-    assert_eq!(members(&all), ["as_of_version", "count", "predictions", "total"]);
+    assert_eq!(members(&all), ["as_of_version", "count", "no_prediction", "predictions", "total"]);
     assert_eq!((&all["count"], &all["total"]), (&json!(4), &json!(4)));
+    assert_eq!(all["no_prediction"], Value::Null);
     let list = &all["predictions"];
-    let predicted = json!(["2024-04-22", "2024-03-25", "2024-02-26", "2024-01-29"]);
-    assert_eq!(json!(column(list, "predicted_start_date")), predicted);
-    let came = json!([null, "2024-03-25", "2024-02-26", "2024-01-29"]);
+    let starts: Vec<NaiveDate> = starts(4, 28).into_iter().rev().collect();
+    let came = json!([null, starts[0], starts[1], starts[2]]);
     assert_eq!(json!(column(list, "actual_start_date")), came);
     assert_eq!(json!(column(list, "is_active")), json!([true, false, false, false]));
     assert_eq!(json!(column(list, "based_on_cycles")), json!([3, 2, 1, 0]));
-    for prediction in list.as_array().unwrap() {
+    for (prediction, start) in list.as_array().unwrap().iter().zip(&starts) {
         assert_eq!(members(prediction), PREDICTION);
         assert_eq!(prediction["user_id"], person.id);
-        assert_eq!(prediction["prediction_method"], "average_cycle_length");
+        assert_eq!(prediction["prediction_method"], "shifted_log_nig_mixture/1");
         assert!((1..1 << 53).contains(&prediction["id"].as_i64().unwrap()));
+        let days = (date(&prediction["predicted_start_date"]) - *start).num_days();
+        assert!((27..=30).contains(&days), "{days}");
         hangs_together(prediction);
     }
+    let predicted: Vec<Value> = column(list, "predicted_start_date").into_iter().cloned().collect();
     for (query, expected) in [
-        ("?active=true", json!(["2024-04-22"])),
-        ("?active=false", json!(["2024-03-25", "2024-02-26", "2024-01-29"])),
-        ("?active=false&limit=1&offset=1", json!(["2024-02-26"])),
-        ("?limit=2", json!(["2024-04-22", "2024-03-25"])),
-        ("?offset=4", json!([])),
+        ("?active=true", &predicted[..1]),
+        ("?active=false", &predicted[1..]),
+        ("?active=false&limit=1&offset=1", &predicted[2..3]),
+        ("?limit=2", &predicted[..2]),
+        ("?offset=4", &[]),
     ] {
         let some = person.get(&format!("{PREDICTIONS}{query}")).await.expect(StatusCode::OK);
-        assert_eq!(
-            json!(column(&some["predictions"], "predicted_start_date")),
-            expected,
-            "{query}"
-        );
-        assert_eq!(some["count"].as_u64(), Some(expected.as_array().unwrap().len() as u64));
+        let given = column(&some["predictions"], "predicted_start_date");
+        assert!(given.into_iter().eq(expected), "{query}: {some}");
+        assert_eq!(some["count"].as_u64(), Some(expected.len() as u64));
         let total = if query.contains("true") {
             1
         } else if query.contains("false") {
@@ -123,9 +149,34 @@ async fn predictions(app: &App) {
         };
         assert_eq!(some["total"], total, "{query}");
     }
+    what_is_to_come(&list[0]);
 }
 
-/// Intervals are nested around the predicted start, and the fertile window ends with ovulation.
+/// Two more starts, and days with probabilities, beside the sentence that they are no contraception.
+fn what_is_to_come(active: &Value) {
+    assert_eq!(
+        (&active["missed_log_probability"], &active["open_until"]),
+        (&json!(0.0), &json!(null))
+    );
+    assert!(active["fertility_notice"].as_str().unwrap().contains("no contraception"));
+    assert_eq!(json!(column(&active["upcoming"], "cycles_ahead")), json!([2, 3]));
+    let mut before = date(&active["predicted_start_date"]);
+    for start in active["upcoming"].as_array().unwrap() {
+        let days = (date(&start["predicted_start_date"]) - before).num_days();
+        assert!((26..=31).contains(&days), "{active}");
+        assert_eq!(json!(column(&start["intervals"], "level")), json!([0.5, 0.8, 0.95]));
+        before = date(&start["predicted_start_date"]);
+    }
+    let days = active["fertility"].as_array().unwrap();
+    let sum: f64 = days.iter().map(|day| day["ovulation"].as_f64().unwrap()).sum();
+    assert!((2.5..=3.01).contains(&sum), "three ovulations are to come: {sum}");
+    for day in days {
+        assert_eq!(members(day), ["date", "fertile", "ovulation"]);
+        assert!(day["fertile"].as_f64().unwrap() >= 0.01, "{day}");
+    }
+}
+
+/// Intervals are nested around the predicted start, and ovulation is in the fertile window.
 fn hangs_together(prediction: &Value) {
     let start = date(&prediction["predicted_start_date"]);
     assert!(date(&prediction["predicted_end_date"]) >= start);
@@ -145,10 +196,7 @@ fn hangs_together(prediction: &Value) {
     assert!(ovulation < start);
     let window = &prediction["fertile_window"];
     assert_eq!(members(window), ["end", "start"]);
-    assert_eq!(
-        (date(&window["start"]), date(&window["end"])),
-        (ovulation - Days::new(5), ovulation)
-    );
+    assert!(date(&window["start"]) < ovulation && ovulation <= date(&window["end"]));
 }
 
 async fn generating(app: &App) {
@@ -166,7 +214,8 @@ async fn generating(app: &App) {
     assert_eq!(answers[0], answers[1], "the same cycles give the same prediction");
     let active = person.prediction_at(version).await;
     assert_eq!(active["predictions"], json!([answers[0]]));
-    assert_eq!(answers[0]["predicted_start_date"], "2024-03-31");
+    let days = (date(&answers[0]["predicted_start_date"]) - starts(3, 30)[2]).num_days();
+    assert!((28..=31).contains(&days), "{days}");
 }
 
 async fn statistics_of_each_cycle(app: &App) {
@@ -203,11 +252,11 @@ async fn statistics_of_each_cycle(app: &App) {
 async fn insights(app: &App) {
     // By the population variance in days squared: under 2, under 5, 5 or more.
     for (lengths, average, regularity, kinds) in [
-        (&[28, 28][..], 28.0, "very_regular", &["positive", "positive"]),
-        (&[27, 30], 28.5, "regular", &["positive", "positive"]),
-        (&[26, 31], 28.5, "irregular", &["warning", "positive"]),
-        (&[45, 45], 45.0, "very_regular", &["warning", "positive"]),
-        (&[28], 28.0, "unknown", &["positive", "info"]),
+        (&[28, 28][..], 28.0, "very_regular", ["positive", "positive"]),
+        (&[27, 30], 28.5, "regular", ["positive", "positive"]),
+        (&[26, 31], 28.5, "irregular", ["warning", "positive"]),
+        (&[45, 45], 45.0, "very_regular", ["warning", "positive"]),
+        (&[28], 28.0, "unknown", ["positive", "info"]),
     ] {
         let person = app.client().somebody().await;
         let mut start = NaiveDate::from_ymd_opt(2024, 1, 1).unwrap();
@@ -236,14 +285,16 @@ async fn insights(app: &App) {
         let fives = f64::from(u32::try_from(lengths.len()).unwrap());
         let exact = (4.0 + 5.0 * fives) / (1.0 + fives);
         assert!((period - exact).abs() <= 0.05 + f64::EPSILON, "{period} of {exact}");
-        assert_eq!(json!(column(&answer["insights"], "type")), json!(kinds), "{lengths:?}");
-        assert!(
-            answer["insights"]
-                .as_array()
-                .unwrap()
-                .iter()
-                .all(|said| members(said) == ["message", "type"])
-        );
+        // After the length come the periods and the record of the forecasts.
+        let [first, second] = kinds;
+        let kinds = json!([first, second, "positive", "info"]);
+        assert_eq!(json!(column(&answer["insights"], "type")), kinds, "{lengths:?}");
+        for said in answer["insights"].as_array().unwrap() {
+            assert_eq!(members(said), ["message", "rule", "source", "type"]);
+        }
+        let record = &answer["forecast_record"];
+        assert_eq!(members(record), ["forecasts", "inside_80", "mean_absolute_error_days"]);
+        assert_eq!(record["forecasts"], lengths.len());
     }
 }
 

@@ -9,10 +9,11 @@ use super::{alike, column, members};
 use crate::harness::{App, Person, client::Answer};
 
 const CYCLES: &str = "/api/cycles/cycles";
-const CYCLE: [&str; 10] = [
+const CYCLE: [&str; 11] = [
     "created_at",
     "cycle_length",
     "end_date",
+    "excluded",
     "id",
     "marks",
     "period_length",

@@ -3,6 +3,7 @@
 
 mod analytics;
 mod cycles;
+mod episodes;
 mod every_endpoint;
 mod idempotency;
 mod notifications;
@@ -26,6 +27,7 @@ in_every_shape! {
     async fn of_cycles_and_symptoms(app: &App) {
         cycles::all(app).await;
         symptoms::all(app).await;
+        episodes::all(app).await;
         idempotency::all(app).await;
     }
 

@@ -8,10 +8,11 @@ use reqwest::StatusCode;
 use crate::harness::App;
 
 /// Every read that reflects the user's cycles.
-const READS: [&str; 5] = [
+const READS: [&str; 6] = [
     "/api/analytics/predictions",
     "/api/analytics/insights",
     "/api/analytics/analytics",
+    "/api/analytics/questions",
     "/api/notifications/preferences",
     "/api/notifications/notifications",
 ];

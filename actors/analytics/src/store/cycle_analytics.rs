@@ -7,7 +7,7 @@ use contracts::{
 };
 use sqlx::{PgConnection, PgPool};
 
-use crate::derive::Mark;
+use crate::log::fingerprints::Mark;
 
 /// What is stored for each cycle of a user. The caller owns the transaction and the user's lock.
 pub(crate) async fn cycle_analytics_list_marks_in_txn(
@@ -15,14 +15,16 @@ pub(crate) async fn cycle_analytics_list_marks_in_txn(
     user_id: UserId,
 ) -> Result<Vec<Mark>, sqlx::Error> {
     let rows = sqlx::query!(
-        "SELECT id, fingerprint FROM cycle_analytics WHERE user_id = $1",
+        "SELECT id, forecast_fingerprint, fingerprint FROM cycle_analytics WHERE user_id = $1",
         user_id.get(),
     )
     .fetch_all(connection)
     .await?;
-    let marks = rows
-        .into_iter()
-        .map(|row| Mark { cycle_id: CycleId::new(row.id), fingerprint: row.fingerprint });
+    let marks = rows.into_iter().map(|row| Mark {
+        cycle_id: CycleId::new(row.id),
+        forecast: row.forecast_fingerprint,
+        all: row.fingerprint,
+    });
     Ok(marks.collect())
 }
 
@@ -46,19 +48,19 @@ pub(crate) async fn cycle_analytics_delete_in_txn(
 pub(crate) async fn cycle_analytics_upsert_in_txn(
     connection: &mut PgConnection,
     user_id: UserId,
-    rows: &[(&CycleAnalytics, i64)],
+    rows: &[(&CycleAnalytics, &Mark)],
 ) -> Result<(), sqlx::Error> {
     let mut columns = Columns::default();
-    for (row, fingerprint) in rows {
-        columns.push(row, *fingerprint);
+    for (row, mark) in rows {
+        columns.push(row, mark);
     }
     sqlx::query!(
         r#"INSERT INTO cycle_analytics (user_id, id, start_date, end_date, cycle_length,
                period_length, is_regular, average_cycle_length, cycle_variance, created_at,
-               fingerprint)
+               fingerprint, forecast_fingerprint)
            SELECT $1, * FROM unnest($2::bigint[], $3::date[], $4::date[], $5::integer[],
                $6::integer[], $7::boolean[], $8::float8[], $9::float8[], $10::timestamptz[],
-               $11::bigint[])
+               $11::bigint[], $12::bigint[])
            ON CONFLICT (user_id, id) DO UPDATE SET
                start_date = excluded.start_date,
                end_date = excluded.end_date,
@@ -68,7 +70,8 @@ pub(crate) async fn cycle_analytics_upsert_in_txn(
                average_cycle_length = excluded.average_cycle_length,
                cycle_variance = excluded.cycle_variance,
                created_at = excluded.created_at,
-               fingerprint = excluded.fingerprint"#,
+               fingerprint = excluded.fingerprint,
+               forecast_fingerprint = excluded.forecast_fingerprint"#,
         user_id.get(),
         &columns.id,
         &columns.start_date,
@@ -80,6 +83,27 @@ pub(crate) async fn cycle_analytics_upsert_in_txn(
         &columns.cycle_variance as &[Option<_>],
         &columns.created_at,
         &columns.fingerprint,
+        &columns.forecast_fingerprint,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Says that the prediction anchored at a cycle was made again. The caller owns the transaction and
+/// the user's lock.
+pub(crate) async fn cycle_analytics_mark_in_txn(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    mark: &Mark,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        r#"UPDATE cycle_analytics SET fingerprint = $3, forecast_fingerprint = $4
+           WHERE user_id = $1 AND id = $2"#,
+        user_id.get(),
+        mark.cycle_id.get(),
+        mark.all,
+        mark.forecast,
     )
     .execute(connection)
     .await?;
@@ -152,10 +176,11 @@ struct Columns {
     cycle_variance: Vec<Option<f64>>,
     created_at: Vec<chrono::DateTime<chrono::Utc>>,
     fingerprint: Vec<i64>,
+    forecast_fingerprint: Vec<i64>,
 }
 
 impl Columns {
-    fn push(&mut self, row: &CycleAnalytics, fingerprint: i64) {
+    fn push(&mut self, row: &CycleAnalytics, mark: &Mark) {
         let CycleAnalytics {
             id,
             user_id: _,
@@ -178,6 +203,7 @@ impl Columns {
         self.average_cycle_length.push(*average_cycle_length);
         self.cycle_variance.push(*cycle_variance);
         self.created_at.push(*created_at);
-        self.fingerprint.push(fingerprint);
+        self.fingerprint.push(mark.all);
+        self.forecast_fingerprint.push(mark.forecast);
     }
 }

@@ -1,5 +1,9 @@
 //! All SQL of the analytics domain, one noun in each file.
 
 pub(crate) mod cycle_analytics;
+mod prediction_columns;
+pub(crate) mod prediction_reads;
 pub(crate) mod predictions;
+pub(crate) mod readings;
 pub(crate) mod subject;
+pub(crate) mod subject_reads;

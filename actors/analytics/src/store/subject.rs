@@ -1,81 +1,136 @@
-//! `subject`: which version of a user's cycles the derived rows reflect, and the statistics.
+//! `subject`: what a user's derived rows were derived from, the statistics, and what is known.
 
-use contracts::{
-    UserId, Version,
-    analytics::{Regularity, Statistics},
-    events::ChangedUser,
+use chrono::NaiveDate;
+use contracts::{UserId, Version, analytics::Statistics};
+use sqlx::{PgConnection, types::Json};
+
+use super::subject_reads::regularity_word;
+use crate::{
+    derive::{Believed, Derived, Key},
+    known::MODEL_NUMBER,
 };
-use sqlx::{PgConnection, PgPool};
 
-use crate::derive::MODEL;
-
-/// What became of the attempt to move a user on to a version.
+/// What became of the attempt to move a user on to a state.
 pub(crate) enum Advanced {
-    /// The version is set, and the row locked. What was stored before is that of this version by
-    /// the same model; none if that is not known.
-    From(Option<Version>),
-    /// The user already has this version or a newer one.
-    AlreadyAt(Version),
+    /// The state is set, and the row locked.
+    Stored {
+        /// Whether what it replaced is what was believed to be stored.
+        as_believed: bool,
+    },
+    /// What is stored is not older in every respect, so it stays.
+    At(StoredKey),
     /// The user was erased: nothing may be stored any more.
     Erased,
 }
 
-/// Locks the user's row and moves it on to `version` if that is newer than what is applied, or
-/// the same version by another model. One statement decides and writes, so of two processes that
-/// race the second waits for the first and then sees what it did. A version never goes back.
+/// What a stored state was derived from, whoever derived it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StoredKey {
+    pub(crate) model_number: i32,
+    /// None if it is of a model that knew no days.
+    pub(crate) key: Option<Key>,
+    pub(crate) cycles: Version,
+}
+
+/// Locks the user's row and moves it on to a state if that is newer: greater than what is stored in
+/// one of version of the cycles, version of the person, model number and day, and lower in none.
+/// One statement decides and writes, so of two processes that race the second waits for the first
+/// and then sees what it did. Nothing ever goes back.
 pub(crate) async fn subject_advance_in_txn(
     connection: &mut PgConnection,
-    user_id: UserId,
-    version: Version,
-    statistics: &Statistics,
+    derived: &Derived,
+    believed: Option<&Believed>,
 ) -> Result<Advanced, sqlx::Error> {
     let Statistics {
         total_cycles_tracked,
         average_cycle_length,
         average_period_length,
         cycle_regularity,
-    } = statistics;
-    let advanced = sqlx::query!(
-        r#"INSERT INTO subject AS s (user_id, applied_version, model, total_cycles,
+    } = &derived.statistics;
+    let Key { cycles, person, day } = derived.key;
+    let believed = believed.map(|believed| believed.key);
+    let advanced = sqlx::query_scalar!(
+        r#"INSERT INTO subject AS s (user_id, applied_version, person_version, date_of_birth,
+               model_number, forecast_day, forecast_due, known, total_cycles,
                average_cycle_length, average_period_length, cycle_regularity)
-           VALUES ($1, $2, $3, $4, $5, $6, $7)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
            ON CONFLICT (user_id) DO UPDATE SET
                applied_version = excluded.applied_version,
-               model = excluded.model,
-               replaced_version = CASE WHEN s.model = excluded.model THEN s.applied_version END,
+               person_version = excluded.person_version,
+               date_of_birth = excluded.date_of_birth,
+               model_number = excluded.model_number,
+               forecast_day = excluded.forecast_day,
+               forecast_due = excluded.forecast_due,
+               known = excluded.known,
+               replaced_as_believed = coalesce(s.model_number = excluded.model_number
+                   AND s.applied_version = $13
+                   AND s.person_version IS NOT DISTINCT FROM $14
+                   AND s.forecast_day = $15, false),
                total_cycles = excluded.total_cycles,
                average_cycle_length = excluded.average_cycle_length,
                average_period_length = excluded.average_period_length,
                cycle_regularity = excluded.cycle_regularity
            WHERE s.erased_at IS NULL
-             AND (s.applied_version < excluded.applied_version
-                  OR (s.applied_version = excluded.applied_version AND s.model <> excluded.model))
-           RETURNING replaced_version"#,
-        user_id.get(),
-        version.get(),
-        MODEL,
+             AND s.applied_version <= excluded.applied_version
+             AND coalesce(s.person_version, -1) <= coalesce(excluded.person_version, -1)
+             AND s.model_number <= excluded.model_number
+             AND coalesce(s.forecast_day, '-infinity') <= excluded.forecast_day
+             AND (s.applied_version, s.person_version, s.model_number, s.forecast_day)
+                 IS DISTINCT FROM (excluded.applied_version, excluded.person_version,
+                     excluded.model_number, excluded.forecast_day)
+           RETURNING replaced_as_believed"#,
+        derived.user_id.get(),
+        cycles.get(),
+        person.map(Version::get),
+        derived.date_of_birth,
+        MODEL_NUMBER,
+        day,
+        derived.due(),
+        Json(&derived.known) as _,
         total_cycles_tracked,
         *average_cycle_length,
         *average_period_length,
         regularity_word(*cycle_regularity),
+        believed.map(|key| key.cycles.get()),
+        believed.and_then(|key| key.person).map(Version::get),
+        believed.map(|key| key.day),
     )
     .fetch_optional(&mut *connection)
     .await?;
-    if let Some(row) = advanced {
-        return Ok(Advanced::From(row.replaced_version.map(Version::new)));
+    match advanced {
+        Some(as_believed) => Ok(Advanced::Stored { as_believed }),
+        None => subject_key_in_txn(connection, derived.user_id).await,
     }
-    let row = sqlx::query!(
-        r#"SELECT applied_version, erased_at IS NOT NULL AS "erased!" FROM subject
-           WHERE user_id = $1"#,
+}
+
+/// Locks the user's row and moves it on to a later day, if it is still of this key.
+pub(crate) async fn subject_advance_day_in_txn(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    from: &Key,
+    day: NaiveDate,
+    due: Option<NaiveDate>,
+) -> Result<Advanced, sqlx::Error> {
+    let Key { cycles, person, day: before } = *from;
+    let moved = sqlx::query!(
+        r#"UPDATE subject SET forecast_day = $6, forecast_due = $7
+           WHERE user_id = $1 AND erased_at IS NULL AND model_number = $2
+             AND applied_version = $3 AND person_version IS NOT DISTINCT FROM $4
+             AND forecast_day = $5 AND forecast_day < $6"#,
         user_id.get(),
+        MODEL_NUMBER,
+        cycles.get(),
+        person.map(Version::get),
+        before,
+        day,
+        due,
     )
-    .fetch_one(connection)
+    .execute(&mut *connection)
     .await?;
-    Ok(if row.erased {
-        Advanced::Erased
-    } else {
-        Advanced::AlreadyAt(Version::new(row.applied_version))
-    })
+    if moved.rows_affected() > 0 {
+        return Ok(Advanced::Stored { as_believed: true });
+    }
+    subject_key_in_txn(connection, user_id).await
 }
 
 /// Forgets which version is applied, so that any one is newer: for tests that show what the guard
@@ -90,83 +145,23 @@ pub(crate) async fn subject_forget_version_in_txn(
     Ok(())
 }
 
-/// The statistics of a user and the version that they reflect.
-pub(crate) async fn subject_statistics(
-    pool: &PgPool,
+/// What is stored of a user that could not be moved on.
+async fn subject_key_in_txn(
+    connection: &mut PgConnection,
     user_id: UserId,
-) -> Result<(Version, Statistics), sqlx::Error> {
+) -> Result<Advanced, sqlx::Error> {
     let row = sqlx::query!(
-        r#"SELECT applied_version, total_cycles, average_cycle_length, average_period_length,
-                  cycle_regularity
+        r#"SELECT applied_version, person_version, model_number, forecast_day,
+                  erased_at IS NOT NULL AS "erased!"
            FROM subject WHERE user_id = $1"#,
         user_id.get(),
     )
-    .fetch_optional(pool)
+    .fetch_optional(connection)
     .await?;
-    let Some(row) = row else { return Ok((Version::ZERO, nothing_tracked())) };
-    let statistics = Statistics {
-        total_cycles_tracked: row.total_cycles,
-        average_cycle_length: row.average_cycle_length,
-        average_period_length: row.average_period_length,
-        cycle_regularity: regularity_parse(&row.cycle_regularity),
-    };
-    Ok((Version::new(row.applied_version), statistics))
-}
-
-/// Keeps those users whose derived state is older than the given version of their cycles, or was
-/// computed by another model.
-pub(crate) async fn subject_list_behind(
-    pool: &PgPool,
-    users: &[ChangedUser],
-) -> Result<Vec<ChangedUser>, sqlx::Error> {
-    let (ids, versions): (Vec<i64>, Vec<i64>) =
-        users.iter().map(|user| (user.user_id.get(), user.version.get())).unzip();
-    let rows = sqlx::query!(
-        r#"SELECT owner.user_id AS "user_id!", owner.version AS "version!"
-           FROM unnest($1::bigint[], $2::bigint[]) AS owner(user_id, version)
-           LEFT JOIN subject s ON s.user_id = owner.user_id
-           WHERE s.user_id IS NULL
-              OR (s.erased_at IS NULL
-                  AND (s.applied_version < owner.version
-                       OR (s.applied_version = owner.version AND s.model <> $3)))
-           ORDER BY owner.user_id"#,
-        &ids,
-        &versions,
-        MODEL,
-    )
-    .fetch_all(pool)
-    .await?;
-    let behind = rows.into_iter().map(|row| ChangedUser {
-        user_id: UserId::new(row.user_id),
-        version: Version::new(row.version),
-    });
-    Ok(behind.collect())
-}
-
-fn nothing_tracked() -> Statistics {
-    Statistics {
-        total_cycles_tracked: 0,
-        average_cycle_length: None,
-        average_period_length: None,
-        cycle_regularity: Regularity::Unknown,
-    }
-}
-
-const fn regularity_word(regularity: Regularity) -> &'static str {
-    match regularity {
-        Regularity::VeryRegular => "very_regular",
-        Regularity::Regular => "regular",
-        Regularity::Irregular => "irregular",
-        Regularity::Unknown => "unknown",
-    }
-}
-
-/// The table's check constraint holds the words to these four.
-fn regularity_parse(word: &str) -> Regularity {
-    match word {
-        "very_regular" => Regularity::VeryRegular,
-        "regular" => Regularity::Regular,
-        "irregular" => Regularity::Irregular,
-        _ => Regularity::Unknown,
-    }
+    // Without a row there is nothing to be moved: somebody dropped it.
+    let Some(row) = row.filter(|row| !row.erased) else { return Ok(Advanced::Erased) };
+    let (cycles, person) =
+        (Version::new(row.applied_version), row.person_version.map(Version::new));
+    let key = row.forecast_day.map(|day| Key { cycles, person, day });
+    Ok(Advanced::At(StoredKey { model_number: row.model_number, key, cycles }))
 }

@@ -14,7 +14,7 @@ use contracts::cycles::History;
 use futures::FutureExt;
 
 use super::*;
-use crate::apply::{Applied, ApplyDerived};
+use crate::apply::{Applied, ApplyDerived, Work};
 
 /// What a client has seen of one user, and what it must never see.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -119,8 +119,9 @@ async fn two_writes_at_once(owner: &Owner, process: &Process, whose: UserId) -> 
 }
 
 fn write_of(history: &History) -> ApplyDerived {
-    let derived = Arc::new(derive(history).unwrap());
-    ApplyDerived { derived, believed: None, call: call(), ids: Ids }
+    let person = Person { version: Some(Version::ZERO), date_of_birth: None };
+    let derived = derive(history, person, day("2020-01-01"), None).unwrap();
+    ApplyDerived { work: Work::Whole(Arc::new(derived), None), call: call(), ids: Ids }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -130,7 +131,8 @@ async fn without_lock_and_index_two_predictions_are_active() {
     let race = async |number| two_writes_at_once(&owner, &process, user(number)).await;
     let clean = || Seen { highest: 3, ..Seen::default() };
     let guarded = race(1).await;
-    assert_eq!(guarded.applied.unwrap(), Applied::AlreadyAt(Version::new(3)));
+    let newer = derived(&owner, user(1), process.today).key;
+    assert_eq!(guarded.applied.unwrap(), Applied::AlreadyAt(newer));
     assert_eq!(guarded.seen, clean());
 
     // The lock alone keeps the rows together: what is late overwrites, and one is active.
@@ -164,7 +166,7 @@ async fn heard_too_early(owner: &Owner, process: &Process, whose: UserId) -> boo
     process.wake(whose, version).await.unwrap();
     let stored = process.predictions(whose, None).await;
     let theirs = owner.history(whose);
-    let same = derive(&theirs).unwrap().cycles.len() == stored.predictions.len();
+    let same = derived(owner, whose, process.today).cycles.len() == stored.predictions.len();
     assert_eq!(stored.as_of_version, theirs.version, "by its version nothing is amiss");
     same
 }

@@ -7,13 +7,13 @@ use super::*;
 use crate::{
     apply::Applied,
     coordinator::{Coordinator, CoordinatorArguments},
-    user::Works,
+    recompute::Works,
     writers::WritersMailbox,
 };
 
-const USERS: i64 = 10_000;
+const USERS: i64 = 2_000;
 const CYCLES_EACH: i64 = 12;
-const BYTES_EACH_MAX: usize = 12 * 1024;
+const BYTES_EACH_MAX: usize = 10 * 1024;
 
 /// Writers that forget: what is measured is actors, and not a database.
 struct Forgetful;
@@ -31,16 +31,20 @@ impl Transport<WritersMailbox> for Forgetful {
 
 /// Live actors with a year of cycles each, woken and idle again.
 #[tokio::test(flavor = "multi_thread")]
-async fn ten_thousand_live_actors_stay_small() {
+async fn live_actors_stay_small() {
     let owner = Arc::new(Owner::default());
     for number in 1..=USERS {
         for _ in 0..CYCLES_EACH {
             owner.append(user(number), 28);
         }
     }
+    let database = database().await;
     let works = Arc::new(Works {
-        cycles: Handle::new(Arc::new(WayTo(owner))),
+        cycles: Handle::new(Arc::new(WayTo(Arc::clone(&owner)))),
+        users: Handle::new(Arc::new(WayToPeople(owner))),
         writers: Handle::new(Arc::new(Forgetful)),
+        pool: PgPool::connect(&database.url).await.unwrap(),
+        clock: Clock::System,
     });
     let hour = Duration::from_hours(1);
     let arguments = CoordinatorArguments { works, idle: hour, live_actors_max: 20_000 };

@@ -1,15 +1,21 @@
-//! The analytics group over real actors and a real Postgres. The cycles group is played by
-//! [`owner::Owner`], which answers from memory and can be told to be slow, stale or broken.
+//! The analytics group over real actors and a real Postgres. The cycles and the users group are played
+//! by [`owner::Owner`], which answers from memory and can be told to be slow, stale or broken.
 
 #[path = "../../../runtime/tests/support/postgres.rs"]
 mod postgres;
 
+mod calendar;
 mod coalescing;
+mod days;
 mod guards;
+mod insights;
+mod life;
 mod memory;
 mod owner;
+mod people;
 mod places;
 mod processes;
+mod questions;
 mod reads;
 
 use std::{
@@ -23,6 +29,7 @@ use actor_runtime::{
     database,
     supervisor::Supervisor,
 };
+use chrono::{NaiveDate, NaiveTime};
 use contracts::{
     Call, Handle, Refusal, UserId, Version,
     analytics::{
@@ -35,10 +42,16 @@ use ractor::{Actor, ActorCell};
 use sqlx::PgPool;
 
 use self::{
-    owner::{Owner, WayTo},
+    owner::{Owner, WayTo, WayToPeople},
     postgres::TestDatabase,
 };
-use crate::{Assembly, Dependencies, MIGRATOR, coordinator::Waker, derive::derive, user::Wanted};
+use crate::{
+    Assembly, Dependencies, MIGRATOR,
+    coordinator::Waker,
+    derive::{Derived, Person, derive},
+    store::subject_reads::subject_read,
+    user::Wanted,
+};
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -48,12 +61,22 @@ struct Settings {
     idle: Duration,
     live_actors_max: usize,
     anti_entropy_every: Duration,
+    late_users_every: Duration,
+    /// What the process takes for today, for all its life.
+    today: NaiveDate,
 }
 
 impl Default for Settings {
+    /// Today is before all that is logged, so that nobody is late.
     fn default() -> Self {
         let hour = Duration::from_hours(1);
-        Self { idle: hour, live_actors_max: 20_000, anti_entropy_every: hour }
+        Self {
+            idle: hour,
+            live_actors_max: 20_000,
+            anti_entropy_every: hour,
+            late_users_every: hour,
+            today: day("2020-01-01"),
+        }
     }
 }
 
@@ -64,6 +87,7 @@ struct Process {
     bus: Bus,
     pool: PgPool,
     supervisor: ActorCell,
+    today: NaiveDate,
 }
 
 impl Process {
@@ -74,21 +98,24 @@ impl Process {
             application_name: "analytics-test".to_owned(),
         };
         let pool = database::open(&options).unwrap();
-        let bus = Bus::memory(&[Durable::Analytics]);
+        let bus = Bus::memory(&[Durable::Analytics, Durable::AnalyticsPeople]);
         let assembly = Assembly::new(Dependencies {
             pool: pool.clone(),
             relay_pool: database::open_relaxed(&options).unwrap(),
             bus: bus.clone(),
-            clock: Clock::System,
+            clock: Clock::Fixed(settings.today.and_time(NaiveTime::MIN).and_utc()),
             admission: AdmissionLimits::default(),
             cycles: Handle::new(Arc::new(WayTo(Arc::clone(owner)))),
+            users: Handle::new(Arc::new(WayToPeople(Arc::clone(owner)))),
             idle: settings.idle,
             live_actors_max: settings.live_actors_max,
             anti_entropy_every: settings.anti_entropy_every,
+            late_users_every: settings.late_users_every,
         });
         let Assembly { plan, handle, waker } = assembly;
         let (supervisor, _join) = Actor::spawn(None, Supervisor, plan).await.unwrap();
-        Self { handle, waker, bus, pool, supervisor: supervisor.get_cell() }
+        let (supervisor, today) = (supervisor.get_cell(), settings.today);
+        Self { handle, waker, bus, pool, supervisor, today }
     }
 
     async fn wake(&self, user: UserId, version: i64) -> Result<Version, Refusal> {
@@ -112,27 +139,57 @@ impl Process {
         self.waker.coordinator().unwrap().get_cell().get_children()
     }
 
-    /// What is stored is exactly what is derived from the owner's current history.
+    /// What is stored is exactly what is derived from what the owners have now, as of today.
     async fn assert_stored(&self, owner: &Owner, user: UserId) {
-        let history = owner.history(user);
-        let derived = derive(&history).unwrap();
+        let derived = derived(owner, user, self.today);
         let (predictions, analytics) =
             (self.predictions(user, None).await, self.analytics(user).await);
-        assert_eq!(predictions.as_of_version, history.version);
-        assert_eq!(analytics.as_of_version, history.version);
-        let expected = derived.cycles.iter().rev();
+        assert_eq!(predictions.as_of_version, derived.key.cycles);
+        assert_eq!(analytics.as_of_version, derived.key.cycles);
+        let expected = (0..derived.cycles.len()).rev().filter_map(|at| derived.prediction(at));
+        assert!(expected.eq(predictions.predictions), "the predictions of user {user} are others");
         assert!(
-            expected
-                .clone()
-                .filter_map(|cycle| cycle.prediction.as_ref())
-                .eq(&predictions.predictions),
-            "the predictions of user {user} are others"
-        );
-        assert!(
-            expected.map(|cycle| &cycle.analytics).eq(&analytics.analytics),
+            derived.cycles.iter().rev().eq(&analytics.analytics),
             "the statistics of user {user} are others"
         );
+        self.assert_marked(&derived).await;
     }
+
+    /// The fingerprints that are stored are those of what is stored.
+    async fn assert_marked(&self, derived: &Derived) {
+        let stored = subject_read(&self.pool, derived.user_id).await.unwrap();
+        let Some(believed) = stored.and_then(|stored| stored.believed) else {
+            assert!(derived.cycles.is_empty(), "nothing is known of user {}", derived.user_id);
+            return;
+        };
+        let mut stored = believed.marks.to_vec();
+        stored.sort_by_key(|mark| mark.cycle_id);
+        let mut marks = derived.marks.to_vec();
+        marks.sort_by_key(|mark| mark.cycle_id);
+        assert_eq!(stored, marks);
+    }
+
+    /// The prediction of the newest cycle, as it is stored.
+    async fn stored_start(&self, user: UserId) -> Option<(NaiveDate, Option<NaiveDate>)> {
+        let row = sqlx::query!(
+            "SELECT predicted_start_date, open_until FROM prediction
+             WHERE user_id = $1 AND is_active",
+            user.get(),
+        );
+        let row = row.fetch_optional(&self.pool).await.unwrap()?;
+        Some((row.predicted_start_date, row.open_until))
+    }
+}
+
+/// The state of a user from scratch, from what the owners have now.
+fn derived(owner: &Owner, user: UserId, today: NaiveDate) -> Derived {
+    let contracts::users::Person { user_id: _, version, date_of_birth } = owner.person(user);
+    let person = Person { version: Some(version), date_of_birth };
+    derive(&owner.history(user), person, today, None).unwrap()
+}
+
+fn day(text: &str) -> NaiveDate {
+    text.parse().unwrap()
 }
 
 async fn database() -> TestDatabase {

@@ -1,4 +1,4 @@
-//! The cycles group, played from memory.
+//! The cycles and the users group, played from memory.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -14,23 +14,36 @@ use actor_runtime::tasks;
 use chrono::{DateTime, Days, NaiveDate, TimeDelta, Utc};
 use contracts::{
     Call, CycleId, Refusal, UserId, Version,
-    cycles::{CyclesMailbox, History, HistoryCycle},
-    events::{ChangedPage, ChangedUser},
+    cycles::{
+        AnswerGap, CyclesMailbox, GapAnswer, History, HistoryCycle, HistoryEpisode, HistorySymptom,
+        Observation,
+    },
+    events::{ChangedPage, ChangedSince, ChangedUser},
     handle::{Opened, Transport},
+    users::{Person, UsersMailbox},
 };
 use futures::future::BoxFuture;
 use tokio::sync::Semaphore;
 
-/// Answers `GetHistory` and `ListCyclesChanged`.
+use super::questions;
+
+/// Answers `GetHistory` and `ListCyclesChanged`, `GetPerson` and `ListUsersChanged`.
 #[derive(Default)]
 pub(super) struct Owner {
     histories: Mutex<BTreeMap<UserId, History>>,
     gates: Mutex<HashMap<UserId, Arc<Semaphore>>>,
     poisoned: Mutex<HashSet<UserId>>,
+    people: Mutex<BTreeMap<UserId, Person>>,
     next_cycle: AtomicUsize,
     random: AtomicU64,
+    /// The answers about gaps that came, and in whose name.
+    pub(super) answers: Mutex<Vec<(Call, AnswerGap)>>,
     /// How many histories were asked for.
     pub(super) asks: AtomicUsize,
+    /// How many people were asked for.
+    pub(super) person_asks: AtomicUsize,
+    /// Whether people cannot be asked for.
+    pub(super) users_are_away: AtomicBool,
     /// Whether sweeps hear of anything.
     pub(super) tells_changes: AtomicBool,
     /// The longest pause between taking a snapshot and answering with it.
@@ -39,13 +52,27 @@ pub(super) struct Owner {
 
 impl Owner {
     pub(super) fn history(&self, user_id: UserId) -> History {
-        let nothing = || History { user_id, version: Version::ZERO, cycles: Vec::new() };
-        self.histories.lock().unwrap().get(&user_id).cloned().unwrap_or_else(nothing)
+        let histories = self.histories.lock().unwrap();
+        histories.get(&user_id).cloned().unwrap_or_else(|| nothing_logged(user_id))
+    }
+
+    /// What is known of a person.
+    pub(super) fn person(&self, user_id: UserId) -> Person {
+        let nobody = || Person { user_id, version: Version::ZERO, date_of_birth: None };
+        self.people.lock().unwrap().get(&user_id).cloned().unwrap_or_else(nobody)
+    }
+
+    /// Somebody says when they were born.
+    pub(super) fn is_born(&self, user_id: UserId, date_of_birth: NaiveDate) -> Version {
+        let version = Version::new(self.person(user_id).version.get() + 1);
+        let person = Person { user_id, version, date_of_birth: Some(date_of_birth) };
+        self.people.lock().unwrap().insert(user_id, person);
+        version
     }
 
     /// Logs a start so many days after the newest one.
     pub(super) fn append(&self, user_id: UserId, days: u64) -> i64 {
-        self.write(user_id, |cycles, id| {
+        self.write(user_id, |History { cycles, .. }, id| {
             let first = NaiveDate::from_ymd_opt(2020, 1, 1).unwrap();
             let start = cycles.last().map_or(first, |last| last.start_date + Days::new(days));
             cycles.push(logged(id, start, Some(start + Days::new(4))));
@@ -54,14 +81,60 @@ impl Owner {
 
     /// Removes a cycle.
     pub(super) fn remove(&self, user_id: UserId, at: usize) -> i64 {
-        self.write(user_id, |cycles, _| {
+        self.write(user_id, |History { cycles, .. }, _| {
             cycles.remove(at);
+        })
+    }
+
+    /// Changes what is said about a cycle beside its dates.
+    pub(super) fn say(
+        &self,
+        user_id: UserId,
+        at: usize,
+        excluded: bool,
+        gap_answer: Option<GapAnswer>,
+    ) -> i64 {
+        self.write(user_id, |History { cycles, .. }, _| {
+            (cycles[at].excluded, cycles[at].gap_answer) = (excluded, gap_answer);
+        })
+    }
+
+    /// Logs an episode.
+    pub(super) fn live_through(&self, user_id: UserId, episode: HistoryEpisode) -> i64 {
+        self.write(user_id, |History { episodes, .. }, _| episodes.push(episode))
+    }
+
+    /// Ends the newest episode.
+    pub(super) fn end_episode(&self, user_id: UserId, end: NaiveDate) -> i64 {
+        self.write(user_id, |History { episodes, .. }, _| {
+            episodes.last_mut().unwrap().end_date = Some(end);
+        })
+    }
+
+    /// Logs a sign of ovulation.
+    pub(super) fn observe(&self, user_id: UserId, observation: Observation) -> i64 {
+        self.write(user_id, |History { observations, .. }, _| observations.push(observation))
+    }
+
+    /// Logs a symptom.
+    pub(super) fn feel(&self, user_id: UserId, date: NaiveDate, symptom_type: &str) -> i64 {
+        let symptom_type = symptom_type.to_owned();
+        let symptom = HistorySymptom { date, symptom_type };
+        self.write(user_id, |History { symptoms, .. }, _| symptoms.push(symptom))
+    }
+
+    /// Logs a start between others; nothing is said about the gap any more that it divides.
+    pub(super) fn insert(&self, user_id: UserId, start: NaiveDate) -> i64 {
+        self.write(user_id, |History { cycles, .. }, id| {
+            let at = cycles.partition_point(|cycle| cycle.start_date < start);
+            cycles[at - 1].gap_answer = None;
+            cycles.insert(at, logged(id, start, None));
         })
     }
 
     /// Moves a cycle a day back or forth. Where its neighbours leave no room for that, it stays.
     pub(super) fn shift(&self, user_id: UserId, at: usize, forth: bool) -> i64 {
-        self.write(user_id, |cycles, _| {
+        self.write(user_id, |History { cycles, .. }, _| {
             let moved = |date: NaiveDate| if forth { date.succ_opt() } else { date.pred_opt() };
             let mut shifted = cycles[at].clone();
             shifted.start_date = moved(shifted.start_date).unwrap();
@@ -73,18 +146,17 @@ impl Owner {
         })
     }
 
-    /// Changes a user's cycles as the cycles group does: the version rises by one, and every cycle
-    /// whose own dates or whose predecessor's start changed takes it as its input version.
-    fn write(&self, user_id: UserId, change: impl FnOnce(&mut Vec<HistoryCycle>, i64)) -> i64 {
+    /// Changes a user's log as the cycles group does: the version rises by one, and every cycle
+    /// whose input changed takes it as its input version.
+    fn write(&self, user_id: UserId, change: impl FnOnce(&mut History, i64)) -> i64 {
         let id = self.next_cycle.fetch_add(1, Ordering::Relaxed) + 1;
         let mut histories = self.histories.lock().unwrap();
-        let nothing = History { user_id, version: Version::ZERO, cycles: Vec::new() };
-        let history = histories.entry(user_id).or_insert(nothing);
-        let before: HashMap<_, _> = inputs(&history.cycles).collect();
-        change(&mut history.cycles, i64::try_from(id).unwrap());
+        let history = histories.entry(user_id).or_insert_with(|| nothing_logged(user_id));
+        let before: HashMap<_, _> = inputs(history).collect();
+        change(history, i64::try_from(id).unwrap());
         assert!(are_in_order(&history.cycles), "the cycles group would have refused this");
         let version = Version::new(history.version.get() + 1);
-        let after: Vec<_> = inputs(&history.cycles).collect();
+        let after: Vec<_> = inputs(history).collect();
         for (cycle, (id, input)) in history.cycles.iter_mut().zip(after) {
             if before.get(&id) != Some(&input) {
                 cycle.input_version = version;
@@ -126,6 +198,18 @@ impl Owner {
         (mixed ^ mixed >> 29) % below
     }
 
+    fn changed(
+        &self,
+        all: impl Iterator<Item = (UserId, Version)>,
+        request: &ChangedSince,
+    ) -> ChangedPage {
+        let users = all
+            .filter(|_| self.tells_changes.load(Ordering::Relaxed))
+            .filter(|(user_id, _)| request.after.is_none_or(|after| *user_id > after))
+            .map(|(user_id, version)| ChangedUser { user_id, version });
+        ChangedPage { users: users.take(usize::try_from(request.limit).unwrap()).collect() }
+    }
+
     async fn answer(
         self: Arc<Self>,
         user_id: UserId,
@@ -151,7 +235,7 @@ pub(super) struct WayTo(pub(super) Arc<Owner>);
 impl Transport<CyclesMailbox> for WayTo {
     fn deliver(
         &self,
-        _call: Call,
+        call: Call,
         message: CyclesMailbox,
     ) -> BoxFuture<'_, Result<Opened, Refusal>> {
         Box::pin(async move {
@@ -167,18 +251,12 @@ impl Transport<CyclesMailbox> for WayTo {
                     tasks::spawn(Arc::clone(&self.0).answer(user_id, reply, history));
                 }
                 CyclesMailbox::ListCyclesChanged(request, reply) => {
-                    let after = request.0.after;
                     let histories = self.0.histories.lock().unwrap();
-                    let users = histories
-                        .values()
-                        .filter(|_| self.0.tells_changes.load(Ordering::Relaxed))
-                        .filter(|history| after.is_none_or(|after| history.user_id > after))
-                        .map(|history| ChangedUser {
-                            user_id: history.user_id,
-                            version: history.version,
-                        });
-                    let users = users.take(usize::try_from(request.0.limit).unwrap()).collect();
-                    reply.answer(Ok(ChangedPage { users }));
+                    let all = histories.values().map(|history| (history.user_id, history.version));
+                    reply.answer(Ok(self.0.changed(all, &request.0)));
+                }
+                CyclesMailbox::AnswerGap(request, reply) => {
+                    reply.answer(questions::answer_gap(&self.0, call, request));
                 }
                 _ => return Err(Refusal::unavailable()),
             }
@@ -187,13 +265,69 @@ impl Transport<CyclesMailbox> for WayTo {
     }
 }
 
-/// What a prediction anchored at a cycle depends on, beside the cycles before it.
-type Input = (NaiveDate, Option<NaiveDate>, Option<NaiveDate>);
+/// The users group as the analytics group reaches it.
+pub(super) struct WayToPeople(pub(super) Arc<Owner>);
 
-fn inputs(cycles: &[HistoryCycle]) -> impl Iterator<Item = (CycleId, Input)> {
-    cycles.iter().enumerate().map(|(index, cycle)| {
+impl Transport<UsersMailbox> for WayToPeople {
+    fn deliver(
+        &self,
+        _call: Call,
+        message: UsersMailbox,
+    ) -> BoxFuture<'_, Result<Opened, Refusal>> {
+        Box::pin(async move {
+            let opened = Opened::default();
+            opened.mark();
+            if self.0.users_are_away.load(Ordering::Relaxed) {
+                return Err(Refusal::unavailable());
+            }
+            match message {
+                UsersMailbox::GetPerson(request, reply) => {
+                    self.0.person_asks.fetch_add(1, Ordering::Relaxed);
+                    reply.answer(Ok(self.0.person(request.user_id)));
+                }
+                UsersMailbox::ListUsersChanged(request, reply) => {
+                    let people = self.0.people.lock().unwrap();
+                    let all = people.values().map(|person| (person.user_id, person.version));
+                    reply.answer(Ok(self.0.changed(all, &request.0)));
+                }
+                _ => return Err(Refusal::unavailable()),
+            }
+            Ok(opened)
+        })
+    }
+}
+
+fn nothing_logged(user_id: UserId) -> History {
+    History {
+        user_id,
+        version: Version::ZERO,
+        cycles: Vec::new(),
+        episodes: Vec::new(),
+        observations: Vec::new(),
+        symptoms: Vec::new(),
+    }
+}
+
+/// What a prediction anchored at a cycle depends on, beside the cycles before it.
+type Input = (HistoryCycle, Option<NaiveDate>, Vec<HistoryEpisode>, Vec<Observation>);
+
+fn inputs(history: &History) -> impl Iterator<Item = (CycleId, Input)> {
+    let cycles = &history.cycles;
+    cycles.iter().enumerate().map(move |(index, cycle)| {
         let before = index.checked_sub(1).and_then(|before| cycles.get(before));
-        (cycle.id, (cycle.start_date, cycle.end_date, before.map(|before| before.start_date)))
+        let next = cycles.get(index + 1).map_or(NaiveDate::MAX, |next| next.start_date);
+        let is_here = |day: NaiveDate| cycle.start_date <= day && day < next;
+        let episodes = history.episodes.iter().filter(|episode| {
+            episode.start_date < next && episode.end_date.is_none_or(|end| end > cycle.start_date)
+        });
+        let observations = history.observations.iter().filter(|seen| is_here(seen.date));
+        let own = HistoryCycle {
+            input_version: Version::ZERO,
+            input_changed_at: DateTime::<Utc>::UNIX_EPOCH,
+            ..cycle.clone()
+        };
+        let before = before.map(|before| before.start_date);
+        (cycle.id, (own, before, episodes.copied().collect(), observations.copied().collect()))
     })
 }
 
@@ -209,6 +343,8 @@ fn logged(id: i64, start_date: NaiveDate, end_date: Option<NaiveDate>) -> Histor
         id: CycleId::new(id),
         start_date,
         end_date,
+        excluded: false,
+        gap_answer: None,
         input_version: Version::ZERO,
         input_changed_at: DateTime::<Utc>::UNIX_EPOCH,
     }

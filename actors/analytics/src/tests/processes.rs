@@ -6,7 +6,7 @@ use futures::future::join_all;
 use tokio_util::sync::CancellationToken;
 
 use super::*;
-use crate::store::subject::subject_list_behind;
+use crate::store::subject_reads::subject_list_behind;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_older_snapshot_never_overwrites_a_newer_one() {
@@ -149,12 +149,12 @@ async fn what_another_model_computed_is_computed_again() {
     let changed = vec![ChangedUser { user_id: whose, version }];
     assert!(subject_list_behind(&process.pool, &changed).await.unwrap().is_empty());
     // Another build of this program wrote a row differently, and a version after it.
-    sqlx::query!("UPDATE subject SET model = 'another'").execute(&process.pool).await.unwrap();
+    sqlx::query!("UPDATE subject SET model_number = 1").execute(&process.pool).await.unwrap();
     sqlx::query!("UPDATE prediction SET notes = 'another', based_on_cycles = 99")
         .execute(&process.pool)
         .await
         .unwrap();
-    sqlx::query!("UPDATE cycle_analytics SET fingerprint = 0")
+    sqlx::query!("UPDATE cycle_analytics SET fingerprint = 0, forecast_fingerprint = 0")
         .execute(&process.pool)
         .await
         .unwrap();
@@ -162,6 +162,29 @@ async fn what_another_model_computed_is_computed_again() {
     owner.append(whose, 28);
     process.wake(whose, 4).await.unwrap();
     process.assert_stored(&owner, whose).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_later_model_computed_is_left_to_it() {
+    let (database, owner) = (database().await, Arc::new(Owner::default()));
+    let process = Process::start(&database, &owner, Settings::default()).await;
+    let whose = user(1);
+    owner.append(whose, 28);
+    process.wake(whose, 1).await.unwrap();
+    // During an upgrade a process with the next model was here.
+    sqlx::query!("UPDATE subject SET model_number = model_number + 1, known = '{}'")
+        .execute(&process.pool)
+        .await
+        .unwrap();
+    let stored = process.stored_start(whose).await;
+    owner.append(whose, 28);
+    let refusal = process.wake(whose, 2).await.unwrap_err();
+    assert_eq!(refusal.kind, contracts::ErrorKind::Unavailable, "another process can");
+    assert_eq!(process.stored_start(whose).await, stored);
+    let changed = vec![ChangedUser { user_id: whose, version: Version::new(2) }];
+    assert!(subject_list_behind(&process.pool, &changed).await.unwrap().is_empty());
+    // It knows what the state reflects all the same.
+    assert_eq!(process.predictions(whose, Some(true)).await.as_of_version, Version::new(1));
 }
 
 #[tokio::test(flavor = "multi_thread")]

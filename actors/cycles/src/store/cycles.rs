@@ -8,7 +8,7 @@ use contracts::{
 };
 use sqlx::{PgConnection, PgExecutor};
 
-use crate::{timeline, writes::Stamp};
+use crate::{observation, timeline, writes::Stamp};
 
 /// Which cycles of a user.
 #[derive(Clone, Copy, Default)]
@@ -21,11 +21,19 @@ pub(crate) struct CycleFilter {
     pub(crate) to: Option<NaiveDate>,
 }
 
-/// The dates of one cycle and the start of the next one.
+/// The dates of one cycle and the start of the next one, and whether it is excluded.
 pub(crate) struct CycleDates {
     pub(crate) start_date: NaiveDate,
     pub(crate) end_date: Option<NaiveDate>,
+    pub(crate) excluded: bool,
     pub(crate) next_start: Option<NaiveDate>,
+}
+
+/// What an edit may give a cycle.
+pub(crate) struct CycleState {
+    pub(crate) start: NaiveDate,
+    pub(crate) end: Option<NaiveDate>,
+    pub(crate) excluded: bool,
 }
 
 /// A cycle that was inserted.
@@ -33,6 +41,10 @@ pub(crate) struct InsertedCycle {
     pub(crate) id: CycleId,
     /// Whether it stands before another one, so that it has a length.
     pub(crate) has_next: bool,
+    /// Whether an episode or a sign of ovulation is dated on its start or later.
+    pub(crate) has_dated: bool,
+    /// Whether something was said about the gap that it now ends.
+    pub(crate) ends_answered_gap: bool,
 }
 
 /// A page of cycles with their symptoms, newest start first: one statement, so that cycles and
@@ -48,7 +60,7 @@ pub(crate) async fn cycle_page(
     let rows = sqlx::query_as!(
         CycleRow,
         r#"WITH timeline AS (
-               SELECT id, start_date, end_date, created_at, updated_at,
+               SELECT id, start_date, end_date, excluded, created_at, updated_at,
                       lead(start_date) OVER (ORDER BY start_date) AS next_start
                FROM cycle WHERE user_id = $1
            ), matching AS (
@@ -62,12 +74,12 @@ pub(crate) async fn cycle_page(
                SELECT CASE WHEN count(*) >= 2 THEN
                           percentile_cont(0.5) WITHIN GROUP (ORDER BY next_start - start_date)
                       END AS median
-               FROM timeline WHERE next_start IS NOT NULL
+               FROM timeline WHERE next_start IS NOT NULL AND NOT excluded
            )
            SELECT counted.total AS "total!", usual.median AS "median?",
                   page.id AS "id?", page.start_date AS "start_date?", page.end_date AS "end_date?",
-                  page.next_start AS "next_start?", page.created_at AS "created_at?",
-                  page.updated_at AS "updated_at?",
+                  page.excluded AS "excluded?", page.next_start AS "next_start?",
+                  page.created_at AS "created_at?", page.updated_at AS "updated_at?",
                   symptom.id AS "symptom_id?", symptom.date AS "date?",
                   symptom.symptom_type AS "symptom_type?", symptom.value AS "value?",
                   symptom.severity AS "severity?", symptom.notes AS "notes?",
@@ -121,7 +133,7 @@ pub(crate) async fn cycle_dates(
 ) -> Result<Option<CycleDates>, sqlx::Error> {
     sqlx::query_as!(
         CycleDates,
-        r#"SELECT start_date, end_date,
+        r#"SELECT start_date, end_date, excluded,
                   (SELECT min(later.start_date) FROM cycle later
                    WHERE later.user_id = $1 AND later.start_date > cycle.start_date) AS next_start
            FROM cycle WHERE user_id = $1 AND id = $2"#,
@@ -156,59 +168,77 @@ pub(crate) async fn cycle_overlapping(
     Ok(other.map(CycleId::new))
 }
 
-/// Inserts a cycle and marks the one after it. None if its period overlaps another one: that is
-/// no error here, so the transaction can still say which.
+/// Inserts a cycle. None if its period overlaps another one: that is no error here, so the
+/// transaction can still say which.
 pub(crate) async fn cycle_insert(
     connection: &mut PgConnection,
     user_id: UserId,
     (start, end): (NaiveDate, Option<NaiveDate>),
     stamp: Stamp,
 ) -> Result<Option<InsertedCycle>, sqlx::Error> {
+    let observations = observation::TYPES.map(str::to_owned);
     let row = sqlx::query!(
-        r#"WITH next AS (
-               SELECT id FROM cycle WHERE user_id = $1 AND start_date > $2
-               ORDER BY start_date LIMIT 1
-           ), inserted AS (
+        r#"WITH inserted AS (
                INSERT INTO cycle (user_id, start_date, end_date, input_version, input_changed_at,
                                   created_at, updated_at)
                VALUES ($1, $2, $3, $4, $5, $5, $5)
                ON CONFLICT DO NOTHING RETURNING id
-           ), marked AS (
-               UPDATE cycle SET input_version = $4, input_changed_at = $5
-               FROM next, inserted WHERE cycle.user_id = $1 AND cycle.id = next.id
+           ), previous AS (
+               SELECT id FROM cycle WHERE user_id = $1 AND start_date < $2
+               ORDER BY start_date DESC LIMIT 1
            )
-           SELECT inserted.id, EXISTS (SELECT FROM next) AS "has_next!" FROM inserted"#,
+           SELECT id,
+                  EXISTS (SELECT FROM cycle WHERE user_id = $1 AND start_date > $2)
+                      AS "has_next!",
+                  EXISTS (SELECT FROM episode WHERE user_id = $1 AND start_date >= $2)
+                      OR EXISTS (SELECT FROM symptom WHERE user_id = $1 AND date >= $2
+                                 AND symptom_type = ANY($6))
+                      AS "has_dated!",
+                  EXISTS (SELECT FROM gap_answer, previous
+                          WHERE user_id = $1 AND cycle_id = previous.id)
+                      AS "ends_answered_gap!"
+           FROM inserted"#,
         user_id.get(),
         start,
         end,
         stamp.version.get(),
         stamp.at,
+        &observations[..],
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(|row| InsertedCycle { id: CycleId::new(row.id), has_next: row.has_next }))
+    Ok(row.map(|row| InsertedCycle {
+        id: CycleId::new(row.id),
+        has_next: row.has_next,
+        has_dated: row.has_dated,
+        ends_answered_gap: row.ends_answered_gap,
+    }))
 }
 
-/// Gives a cycle its dates. Its input version changes only if they do.
+/// Gives a cycle what an edit says. Its input version changes only if that is something else.
 pub(crate) async fn cycle_update(
     connection: &mut PgConnection,
     user_id: UserId,
     cycle_id: CycleId,
-    (start, end): (NaiveDate, Option<NaiveDate>),
+    state: &CycleState,
     stamp: Stamp,
 ) -> Result<(), sqlx::Error> {
+    let &CycleState { start, end, excluded } = state;
     sqlx::query!(
-        r#"UPDATE cycle SET
-               start_date = $3, end_date = $4, updated_at = $6,
-               input_version = CASE WHEN (start_date, end_date) IS DISTINCT FROM ($3, $4)
-                                    THEN $5 ELSE input_version END,
-               input_changed_at = CASE WHEN (start_date, end_date) IS DISTINCT FROM ($3, $4)
-                                       THEN $6 ELSE input_changed_at END
-           WHERE user_id = $1 AND id = $2"#,
+        r#"WITH before AS (
+               SELECT (start_date, end_date, excluded) IS DISTINCT FROM ($3, $4, $5) AS differs
+               FROM cycle WHERE user_id = $1 AND id = $2
+           )
+           UPDATE cycle SET
+               start_date = $3, end_date = $4, excluded = $5, updated_at = $7,
+               input_version = CASE WHEN differs THEN $6 ELSE input_version END,
+               input_changed_at = CASE WHEN differs THEN $7 ELSE input_changed_at END
+           FROM before WHERE user_id = $1 AND id = $2"#,
         user_id.get(),
         cycle_id.get(),
         start,
         end,
+        excluded,
         stamp.version.get(),
         stamp.at,
     )
@@ -217,30 +247,7 @@ pub(crate) async fn cycle_update(
     Ok(())
 }
 
-/// Marks the first cycle after each of these days: the start before it has changed.
-pub(crate) async fn cycle_mark_after(
-    connection: &mut PgConnection,
-    user_id: UserId,
-    days: &[NaiveDate],
-    stamp: Stamp,
-) -> Result<(), sqlx::Error> {
-    sqlx::query!(
-        r#"UPDATE cycle SET input_version = $3, input_changed_at = $4
-           WHERE user_id = $1 AND start_date IN (
-               SELECT (SELECT min(later.start_date) FROM cycle later
-                       WHERE later.user_id = $1 AND later.start_date > days.day)
-               FROM unnest($2::date[]) AS days(day))"#,
-        user_id.get(),
-        days,
-        stamp.version.get(),
-        stamp.at,
-    )
-    .execute(connection)
-    .await?;
-    Ok(())
-}
-
-/// Deletes a cycle and its symptoms. Returns its start; none if there was no such cycle.
+/// Deletes a cycle, its symptoms, and what was said about its gap. Returns its start; none if there was no such cycle.
 pub(crate) async fn cycle_delete(
     connection: &mut PgConnection,
     user_id: UserId,
@@ -263,6 +270,7 @@ struct CycleRow {
     id: Option<i64>,
     start_date: Option<NaiveDate>,
     end_date: Option<NaiveDate>,
+    excluded: Option<bool>,
     next_start: Option<NaiveDate>,
     created_at: Option<DateTime<Utc>>,
     updated_at: Option<DateTime<Utc>>,
@@ -284,6 +292,7 @@ impl CycleRow {
             id,
             start_date,
             end_date,
+            excluded,
             next_start,
             created_at,
             updated_at,
@@ -305,6 +314,7 @@ impl CycleRow {
             cycle_length,
             period_length: timeline::period_length(start_date, end_date),
             marks: timeline::marks(cycle_length, median),
+            excluded: excluded?,
             created_at: created_at?,
             updated_at: updated_at?,
             symptoms: Vec::new(),

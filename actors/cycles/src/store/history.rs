@@ -1,42 +1,205 @@
 //! What prediction needs of a user.
 
+use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
     CycleId, UserId, Version,
-    cycles::{History, HistoryCycle},
+    cycles::{GapAnswer, History, HistoryCycle, HistoryEpisode, HistorySymptom, Observation},
     events::Topic,
 };
-use sqlx::PgExecutor;
+use serde::Deserialize;
+use sqlx::{PgExecutor, types::Json};
 
-/// The user's cycles, oldest start first, and the version that they are the state of: one
-/// statement, so one snapshot.
+use super::{episodes, gaps::KeptAnswer};
+use crate::{observation, timeline::AskedGap};
+
+/// Predictions look back on so many cycles; what was observed before says nothing.
+const CYCLES_OBSERVED: i64 = 36;
+/// Most observations, and most symptoms, of a history: it has to fit into one message.
+const DAYS_MAX: i64 = 2_000;
+
+/// The user's cycles, oldest start first, with everything else that predictions are made from, and
+/// the version that they are the state of: one statement, so one snapshot and one round trip. Each
+/// kind comes as one JSON value, since rows of four kinds would each need the columns of all.
 pub(crate) async fn history_get(
     executor: impl PgExecutor<'_>,
     user_id: UserId,
 ) -> Result<History, sqlx::Error> {
-    let rows = sqlx::query!(
-        r#"SELECT outbox.version AS "version?", cycle.id AS "id?", cycle.start_date AS "start_date?",
-                  cycle.end_date AS "end_date?", cycle.input_version AS "input_version?",
-                  cycle.input_changed_at AS "input_changed_at?"
-           FROM (SELECT $1::bigint AS user_id) owner
-           LEFT JOIN outbox ON outbox.topic = $2 AND outbox.user_id = owner.user_id
-           LEFT JOIN cycle ON cycle.user_id = owner.user_id
-           ORDER BY cycle.start_date"#,
+    let observed = observation::TYPES.map(str::to_owned);
+    let row = sqlx::query_as!(
+        HistoryRow,
+        r#"WITH recent AS (
+               SELECT min(start_date) AS since FROM (
+                   SELECT start_date FROM cycle WHERE user_id = $1
+                   ORDER BY start_date DESC LIMIT $3) newest
+           ), observation AS (
+               SELECT id, date, symptom_type, value FROM symptom
+               WHERE user_id = $1 AND date >= (SELECT since FROM recent)
+                 AND symptom_type = ANY($5)
+               ORDER BY date DESC, id DESC LIMIT $4
+           ), other AS (
+               SELECT id, date, symptom_type FROM symptom
+               WHERE user_id = $1 AND date >= (SELECT since FROM recent)
+                 AND symptom_type <> ALL($5)
+               ORDER BY date DESC, id DESC LIMIT $4
+           )
+           SELECT (SELECT version FROM outbox WHERE topic = $2 AND user_id = $1) AS version,
+                  (SELECT json_agg(json_build_object(
+                              'id', cycle.id, 'start_date', cycle.start_date,
+                              'end_date', cycle.end_date, 'excluded', cycle.excluded,
+                              'input_version', cycle.input_version,
+                              'input_changed_at', cycle.input_changed_at,
+                              'answer', gap_answer.answer,
+                              'asked_start', gap_answer.start_date,
+                              'asked_next_start', gap_answer.next_start_date,
+                              'answered_at', gap_answer.answered_at)
+                          ORDER BY cycle.start_date)
+                   FROM cycle LEFT JOIN gap_answer
+                        ON gap_answer.user_id = $1 AND gap_answer.cycle_id = cycle.id
+                   WHERE cycle.user_id = $1) AS "cycles: Json<Vec<CycleRow>>",
+                  (SELECT json_agg(json_build_object('kind', kind, 'start_date', start_date,
+                                                     'end_date', end_date)
+                          ORDER BY start_date, id)
+                   FROM episode WHERE user_id = $1) AS "episodes: Json<Vec<EpisodeRow>>",
+                  (SELECT json_agg(json_build_object('date', date, 'symptom_type', symptom_type,
+                                                     'value', value) ORDER BY date, id)
+                   FROM observation) AS "observations: Json<Vec<ObservationRow>>",
+                  (SELECT json_agg(json_build_object('date', date, 'symptom_type', symptom_type)
+                          ORDER BY date, id)
+                   FROM other) AS "symptoms: Json<Vec<SymptomRow>>""#,
         user_id.get(),
         Topic::CycleChanged.name(),
+        CYCLES_OBSERVED,
+        DAYS_MAX,
+        &observed[..],
     )
-    .fetch_all(executor)
+    .fetch_one(executor)
     .await?;
 
-    let version = rows.first().and_then(|row| row.version).map_or(Version::ZERO, Version::new);
-    // The one row of a user without cycles has a version and no cycle.
-    let cycles = rows.into_iter().filter_map(|row| {
-        Some(HistoryCycle {
-            id: CycleId::new(row.id?),
-            start_date: row.start_date?,
-            end_date: row.end_date,
-            input_version: Version::new(row.input_version?),
-            input_changed_at: row.input_changed_at?,
-        })
-    });
-    Ok(History { user_id, version, cycles: cycles.collect() })
+    Ok(row.into_history(user_id))
+}
+
+/// What the statement gives. An aggregate of no rows is null.
+struct HistoryRow {
+    version: Option<i64>,
+    cycles: Option<Json<Vec<CycleRow>>>,
+    episodes: Option<Json<Vec<EpisodeRow>>>,
+    observations: Option<Json<Vec<ObservationRow>>>,
+    symptoms: Option<Json<Vec<SymptomRow>>>,
+}
+
+impl HistoryRow {
+    fn into_history(self, user_id: UserId) -> History {
+        let Self { version, cycles, episodes, observations, symptoms } = self;
+        let episodes = episodes.into_iter().flat_map(|rows| rows.0);
+        let observations = observations.into_iter().flat_map(|rows| rows.0);
+        let symptoms = symptoms.into_iter().flat_map(|rows| rows.0);
+        History {
+            user_id,
+            version: version.map_or(Version::ZERO, Version::new),
+            cycles: cycles.map_or_else(Vec::new, |rows| history_cycles(rows.0)),
+            episodes: episodes.filter_map(EpisodeRow::into_episode).collect(),
+            observations: observations.filter_map(ObservationRow::into_observation).collect(),
+            symptoms: symptoms.map(SymptomRow::into_symptom).collect(),
+        }
+    }
+}
+
+/// The cycles, each with the answer about its gap if that is still the gap that was asked about.
+fn history_cycles(rows: Vec<CycleRow>) -> Vec<HistoryCycle> {
+    let starts: Vec<NaiveDate> = rows.iter().map(|row| row.start_date).collect();
+    let next_starts = starts.into_iter().skip(1).map(Some).chain([None]);
+    rows.into_iter().zip(next_starts).map(|(row, next)| row.into_cycle(next)).collect()
+}
+
+#[derive(Deserialize)]
+struct CycleRow {
+    id: i64,
+    start_date: NaiveDate,
+    end_date: Option<NaiveDate>,
+    excluded: bool,
+    input_version: i64,
+    input_changed_at: DateTime<Utc>,
+    answer: Option<String>,
+    asked_start: Option<NaiveDate>,
+    asked_next_start: Option<NaiveDate>,
+    answered_at: Option<DateTime<Utc>>,
+}
+
+impl CycleRow {
+    fn into_cycle(self, next_start: Option<NaiveDate>) -> HistoryCycle {
+        let Self {
+            id,
+            start_date,
+            end_date,
+            excluded,
+            input_version,
+            input_changed_at,
+            answer,
+            asked_start,
+            asked_next_start,
+            answered_at,
+        } = self;
+        let counts = || {
+            let asked = AskedGap {
+                start: asked_start?,
+                next_start: asked_next_start,
+                answered_at: answered_at?,
+            };
+            asked.is(start_date, next_start).then_some(())
+        };
+        let answer = answer.as_deref().and_then(KeptAnswer::parse).filter(|_| counts().is_some());
+        HistoryCycle {
+            id: CycleId::new(id),
+            start_date,
+            end_date,
+            excluded,
+            gap_answer: answer.map(|answer| match answer {
+                KeptAnswer::NoneMissed => GapAnswer::NoneMissed,
+                KeptAnswer::MissedUnknown => GapAnswer::MissedUnknown,
+            }),
+            input_version: Version::new(input_version),
+            input_changed_at,
+        }
+    }
+}
+
+#[derive(Deserialize)]
+struct EpisodeRow {
+    kind: String,
+    start_date: NaiveDate,
+    end_date: Option<NaiveDate>,
+}
+
+impl EpisodeRow {
+    fn into_episode(self) -> Option<HistoryEpisode> {
+        let Self { kind, start_date, end_date } = self;
+        Some(HistoryEpisode { kind: episodes::kind_of(&kind)?, start_date, end_date })
+    }
+}
+
+#[derive(Deserialize)]
+struct ObservationRow {
+    date: NaiveDate,
+    symptom_type: String,
+    value: String,
+}
+
+impl ObservationRow {
+    fn into_observation(self) -> Option<Observation> {
+        let Self { date, symptom_type, value } = self;
+        Some(Observation { date, kind: observation::read(&symptom_type, &value)? })
+    }
+}
+
+#[derive(Deserialize)]
+struct SymptomRow {
+    date: NaiveDate,
+    symptom_type: String,
+}
+
+impl SymptomRow {
+    fn into_symptom(self) -> HistorySymptom {
+        let Self { date, symptom_type } = self;
+        HistorySymptom { date, symptom_type }
+    }
 }

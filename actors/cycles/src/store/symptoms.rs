@@ -8,6 +8,8 @@ use contracts::{
 };
 use sqlx::{PgConnection, PgExecutor};
 
+use crate::observation;
+
 /// Which symptoms of a user.
 pub(crate) struct SymptomFilter {
     /// Only those of this cycle.
@@ -93,21 +95,25 @@ pub(crate) async fn symptom_get(
     Ok(row.map(|row| row.into_symptom(user_id)))
 }
 
-/// A symptom of the cycle that would lie outside these dates: the earliest.
+/// A symptom of the cycle that would lie outside these dates: the earliest. Signs of ovulation may
+/// lie after the end.
 pub(crate) async fn symptom_outside(
     executor: impl PgExecutor<'_>,
     user_id: UserId,
     cycle_id: CycleId,
     (start, end): (NaiveDate, Option<NaiveDate>),
 ) -> Result<Option<SymptomId>, sqlx::Error> {
+    let observations = observation::TYPES.map(str::to_owned);
     let outside = sqlx::query_scalar!(
         r#"SELECT id FROM symptom
-           WHERE user_id = $1 AND cycle_id = $2 AND (date < $3 OR date > $4)
+           WHERE user_id = $1 AND cycle_id = $2
+             AND (date < $3 OR date > $4 AND symptom_type <> ALL($5))
            ORDER BY date, id LIMIT 1"#,
         user_id.get(),
         cycle_id.get(),
         start,
         end,
+        &observations[..],
     )
     .fetch_optional(executor)
     .await?;
@@ -163,20 +169,22 @@ pub(crate) async fn symptom_update(
     Ok(())
 }
 
-/// Deletes a symptom; false if there was no such symptom.
+/// Deletes a symptom. Returns what it was; none if there was no such symptom.
 pub(crate) async fn symptom_delete(
     connection: &mut PgConnection,
     user_id: UserId,
     symptom_id: SymptomId,
-) -> Result<bool, sqlx::Error> {
-    let deleted = sqlx::query!(
-        "DELETE FROM symptom WHERE user_id = $1 AND id = $2",
+) -> Result<Option<Symptom>, sqlx::Error> {
+    let row = sqlx::query_as!(
+        SymptomRow,
+        r#"DELETE FROM symptom WHERE user_id = $1 AND id = $2
+           RETURNING id, cycle_id, date, symptom_type, value, severity, notes, created_at"#,
         user_id.get(),
         symptom_id.get(),
     )
-    .execute(connection)
+    .fetch_optional(connection)
     .await?;
-    Ok(deleted.rows_affected() > 0)
+    Ok(row.map(|row| row.into_symptom(user_id)))
 }
 
 struct SymptomRow {

@@ -21,7 +21,7 @@ use crate::harness::{Group, TestApp, day};
 #[derive(Clone, Debug)]
 enum Op {
     Record { start: u64, end_after: Option<i64> },
-    Edit { which: usize, start: Option<u64>, end: End },
+    Edit { which: usize, start: Option<u64>, end: End, excluded: Option<bool> },
     Delete { which: usize },
 }
 
@@ -46,8 +46,8 @@ fn op() -> impl Strategy<Value = Op> {
     let record_end = prop_oneof![Just(None), (0..8_i64).prop_map(Some), end_after().prop_map(Some)];
     prop_oneof![
         4 => (start(), record_end).prop_map(|(start, end_after)| Op::Record { start, end_after }),
-        4 => (any::<usize>(), prop::option::of(start()), end)
-            .prop_map(|(which, start, end)| Op::Edit { which, start, end }),
+        4 => (any::<usize>(), prop::option::of(start()), end, prop::option::of(any::<bool>()))
+            .prop_map(|(which, start, end, excluded)| Op::Edit { which, start, end, excluded }),
         1 => any::<usize>().prop_map(|which| Op::Delete { which }),
     ]
 }
@@ -58,12 +58,13 @@ struct Dates {
     end: Option<NaiveDate>,
 }
 
-/// Id, dates, length, period length, marks.
-type Row = (CycleId, Dates, Option<i32>, Option<i32>, Vec<CycleMark>);
+/// Id, dates, length, period length, marks, whether it is excluded.
+type Row = (CycleId, Dates, Option<i32>, Option<i32>, Vec<CycleMark>, bool);
 
 #[derive(Default)]
 struct Model {
     cycles: BTreeMap<NaiveDate, (CycleId, Option<NaiveDate>)>,
+    excluded: BTreeSet<CycleId>,
     version: i64,
 }
 
@@ -102,7 +103,8 @@ impl Model {
             let next = *starts.iter().find(|&&other| other > start)?;
             i32::try_from(start.iter_days().take_while(|&day| day < next).count()).ok()
         };
-        let mut known: Vec<i32> = starts.iter().filter_map(|&start| length(start)).collect();
+        let counted = self.cycles.iter().filter(|(_, (id, _))| !self.excluded.contains(id));
+        let mut known: Vec<i32> = counted.filter_map(|(&start, _)| length(start)).collect();
         known.sort_unstable();
         // Twice the median, so that it stays whole.
         let median_doubled =
@@ -120,7 +122,7 @@ impl Model {
                     marks.push(CycleMark::PossibleMissedLog);
                 }
             }
-            (id, dates, length(start), period, marks)
+            (id, dates, length(start), period, marks, self.excluded.contains(&id))
         });
         rows.collect()
     }
@@ -146,7 +148,7 @@ async fn step(group: &Group, user_id: UserId, model: &mut Model, op: &Op) {
             }
             (outcome.map(|written| (written.version, Some(written.cycle))), expected)
         }
-        Op::Edit { which, start, end } => {
+        Op::Edit { which, start, end, excluded } => {
             let Some((cycle_id, before)) = model.nth(which) else { return };
             let start_date = start.map(date);
             let start = start_date.unwrap_or(before.start);
@@ -156,12 +158,17 @@ async fn step(group: &Group, user_id: UserId, model: &mut Model, op: &Op) {
                 End::After(after) => Patch::Set(apply_end(after, start)),
             };
             let end = end_date.apply(before.end);
-            let request = EditCycle { user_id, cycle_id, start_date, end_date };
+            let request = EditCycle { user_id, cycle_id, start_date, end_date, excluded };
             let outcome = group.ask(user_id, request).await;
             let expected = model.refusal(Dates { start, end }, Some(cycle_id));
             if outcome.is_ok() {
                 model.cycles.remove(&before.start);
                 model.cycles.insert(start, (cycle_id, end));
+                match excluded {
+                    Some(true) => drop(model.excluded.insert(cycle_id)),
+                    Some(false) => drop(model.excluded.remove(&cycle_id)),
+                    None => {}
+                }
             }
             (outcome.map(|written| (written.version, Some(written.cycle))), expected)
         }
@@ -189,7 +196,8 @@ fn compare(model: &Model, listed: &[Cycle], history: &History) {
         .iter()
         .map(|cycle| {
             let dates = Dates { start: cycle.start_date, end: cycle.end_date };
-            (cycle.id, dates, cycle.cycle_length, cycle.period_length, cycle.marks.clone())
+            let lengths = (cycle.cycle_length, cycle.period_length);
+            (cycle.id, dates, lengths.0, lengths.1, cycle.marks.clone(), cycle.excluded)
         })
         .collect();
     let expected = model.expected();
@@ -199,15 +207,19 @@ fn compare(model: &Model, listed: &[Cycle], history: &History) {
         .cycles
         .iter()
         .rev()
-        .map(|cycle| (cycle.id, Dates { start: cycle.start_date, end: cycle.end_date }))
+        .map(|cycle| {
+            let dates = Dates { start: cycle.start_date, end: cycle.end_date };
+            (cycle.id, dates, cycle.excluded)
+        })
         .collect();
-    let known: Vec<_> = expected.into_iter().map(|(id, dates, ..)| (id, dates)).collect();
+    let known: Vec<_> =
+        expected.into_iter().map(|(id, dates, .., excluded)| (id, dates, excluded)).collect();
     assert_eq!(told, known);
 }
 
 /// What a prediction anchored at a cycle is computed from, and what it derives its id from.
 struct Anchor {
-    inputs: Vec<Dates>,
+    inputs: Vec<(Dates, bool)>,
     input_version: Version,
     input_changed_at: DateTime<Utc>,
 }
@@ -218,7 +230,7 @@ fn anchors(history: &History) -> BTreeMap<CycleId, Anchor> {
         let upto = &cycles[..=index];
         let inputs = upto
             .iter()
-            .map(|cycle| Dates { start: cycle.start_date, end: cycle.end_date })
+            .map(|cycle| (Dates { start: cycle.start_date, end: cycle.end_date }, cycle.excluded))
             .collect();
         let input_version = upto.iter().map(|cycle| cycle.input_version).max().unwrap();
         let input_changed_at = upto.iter().map(|cycle| cycle.input_changed_at).max().unwrap();
@@ -227,7 +239,7 @@ fn anchors(history: &History) -> BTreeMap<CycleId, Anchor> {
     (0..cycles.len()).map(|index| (cycles[index].id, anchor(index))).collect()
 }
 
-/// An anchor's input version changes exactly when the dates up to it do, and then to the version
+/// An anchor's input version changes exactly when the cycles up to it do, and then to the version
 /// of that change.
 fn compare_anchors(before: &History, after: &History) {
     let old = anchors(before);

@@ -88,7 +88,8 @@ async fn a_race_that_only_the_constraint_sees_is_a_conflict_too() {
         second.commit().await.unwrap();
     };
     let end_date = Patch::Set(day("2025-03-15"));
-    let edit = EditCycle { user_id: USER, cycle_id: mine, start_date: None, end_date };
+    let edit =
+        EditCycle { user_id: USER, cycle_id: mine, start_date: None, end_date, excluded: None };
     let (answer, ()) = join(app.group.ask(USER, edit), commit).await;
     let refusal = refused(answer);
     assert_eq!((refusal.kind, &*refusal.code), (ErrorKind::Conflict, "overlapping-cycle"));

@@ -21,7 +21,7 @@ fn edit(cycle_id: CycleId, start: Option<&str>, end_date: Patch<&str>) -> EditCy
         Patch::Clear => Patch::Clear,
         Patch::Set(end) => Patch::Set(day(end)),
     };
-    EditCycle { user_id: USER, cycle_id, start_date: start.map(day), end_date }
+    EditCycle { user_id: USER, cycle_id, start_date: start.map(day), end_date, excluded: None }
 }
 
 #[tokio::test(flavor = "multi_thread")]

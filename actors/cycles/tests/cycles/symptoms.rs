@@ -102,6 +102,7 @@ async fn no_edit_of_a_cycle_loses_a_symptom() {
         cycle_id,
         start_date: start.map(day),
         end_date,
+        excluded: None,
     };
     for losing in [
         edit(None, Patch::Set(day("2025-01-17"))),

@@ -35,7 +35,7 @@ struct Deleted {
 }
 
 impl KeptLetter {
-    /// The durable that gave up.
+    /// The group that gave up.
     pub fn group(&self) -> &str {
         self.subject.split('.').nth(1).unwrap_or_default()
     }

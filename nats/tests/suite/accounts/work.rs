@@ -42,6 +42,7 @@ async fn events_flow_between_the_credentials() {
     let analytics = server.bus(Analytics).await;
     let notifications = server.bus(Notifications).await;
     carry(&server.bus(Cycles).await, &analytics, Durable::Analytics).await;
+    carry(&server.bus(Users).await, &analytics, Durable::AnalyticsPeople).await;
     carry(&analytics, &notifications, Durable::Notifications).await;
     assert_eq!(server.violations(), [""; 0]);
 }
@@ -52,6 +53,7 @@ async fn one_process_does_all_of_it() {
     let bus = server.bus(All).await;
     bus.provision().await.unwrap();
     carry(&bus, &bus, Durable::Analytics).await;
+    carry(&bus, &bus, Durable::AnalyticsPeople).await;
     carry(&bus, &bus, Durable::Notifications).await;
     assert_eq!(server.violations(), [""; 0]);
 }
@@ -100,7 +102,7 @@ async fn a_reader_waits_for_the_provisioner() {
 async fn groups_answer_those_who_may_ask() {
     use async_nats::service::ServiceExt;
     let server = GuardedServer::start();
-    let groups = [(Users, "rpc"), (Cycles, "svc"), (Analytics, "svc"), (Notifications, "rpc")];
+    let groups = [(Users, "svc"), (Cycles, "svc"), (Analytics, "svc"), (Notifications, "rpc")];
     let mut services = JoinSet::new();
     for (group, kind) in groups {
         let service = server
@@ -111,7 +113,11 @@ async fn groups_answer_those_who_may_ask() {
             .start(format!("lunation-{group}"), "0.1.0")
             .await
             .unwrap();
-        let subjects = [format!("rpc.{group}.v1.get_signing_keys"), format!("{kind}.{group}.v1.x")];
+        let subjects = [
+            format!("rpc.{group}.v1.get_signing_keys"),
+            format!("rpc.{group}.v1.answer_gap"),
+            format!("{kind}.{group}.v1.x"),
+        ];
         for subject in subjects {
             let endpoint = service.endpoint(subject).await.unwrap();
             services.spawn(endpoint.for_each(async |request| {
@@ -123,14 +129,16 @@ async fn groups_answer_those_who_may_ask() {
             std::future::pending::<()>().await;
         });
     }
-    let asks: [(Credential, &str); 9] = [
+    let asks: [(Credential, &str); 11] = [
         (Gateway, "rpc.users.v1.get_signing_keys"),
         (Gateway, "rpc.cycles.v1.get_signing_keys"),
         (Gateway, "rpc.analytics.v1.get_signing_keys"),
         (Gateway, "rpc.notifications.v1.x"),
         (Cycles, "rpc.users.v1.get_signing_keys"),
         (Analytics, "rpc.users.v1.get_signing_keys"),
+        (Analytics, "rpc.cycles.v1.answer_gap"),
         (Analytics, "svc.cycles.v1.x"),
+        (Analytics, "svc.users.v1.x"),
         (Notifications, "svc.analytics.v1.x"),
         (All, "svc.analytics.v1.x"),
     ];

@@ -4,7 +4,7 @@ use async_nats::{
     Client,
     service::{Info, PingResponse, Stats},
 };
-use contracts::cycles::CyclesMailbox;
+use contracts::{cycles::CyclesMailbox, wire::WireMailbox};
 use futures::StreamExt;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use nats::rpc;
@@ -45,7 +45,7 @@ async fn replicas_say_who_they_are_and_what_they_did() {
     let subject = format!("$SRV.INFO.lunation-cycles.{}", pings[0].id);
     let infos: Vec<Info> = ask_all(&client, &subject, 1).await;
     let endpoint = |name: &str| infos[0].endpoints.iter().find(|it| it.name == name).unwrap();
-    assert_eq!(infos[0].endpoints.len(), 12);
+    assert_eq!(infos[0].endpoints.len(), CyclesMailbox::OPS.len());
     assert_eq!(endpoint("get_cycle").subject, "rpc.cycles.v1.get_cycle");
     assert_eq!(endpoint("get_history").subject, "svc.cycles.v1.get_history");
     assert_eq!(endpoint("check").queue_group, "cycles");

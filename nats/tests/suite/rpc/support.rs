@@ -79,8 +79,14 @@ pub(crate) fn answer(message: CyclesMailbox) {
     match message {
         CyclesMailbox::GetCycle(request, reply) => reply.answer(Ok(cycle(&request))),
         CyclesMailbox::GetHistory(request, reply) => {
-            let version = Version::new(3);
-            reply.answer(Ok(History { user_id: request.user_id, version, cycles: Vec::new() }));
+            reply.answer(Ok(History {
+                user_id: request.user_id,
+                version: Version::new(3),
+                cycles: Vec::new(),
+                episodes: Vec::new(),
+                observations: Vec::new(),
+                symptoms: Vec::new(),
+            }));
         }
         _ => panic!("no test asks this"),
     }
@@ -97,6 +103,7 @@ pub(crate) fn cycle(request: &GetCycle) -> Cycle {
         cycle_length: None,
         period_length: None,
         marks: Vec::new(),
+        excluded: false,
         created_at: logged,
         updated_at: logged,
         symptoms: Vec::new(),

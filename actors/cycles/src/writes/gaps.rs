@@ -1,0 +1,75 @@
+//! What users say about gaps.
+
+use actor_runtime::group_commit::WriteError;
+use contracts::{
+    UserId,
+    cycles::{AnswerGap, GapAnswer, GapAnswered, RecordCycle},
+    events::Verb,
+};
+use sqlx::PgConnection;
+
+use super::{
+    Change, Stamp,
+    cycles::{self, span},
+};
+use crate::{
+    error::CyclesError,
+    store::{self, KeptAnswer},
+    validate,
+};
+
+impl Change for AnswerGap {
+    type Answer = GapAnswered;
+
+    fn user_id(&self) -> UserId {
+        self.user_id
+    }
+
+    fn verb(&self) -> Verb {
+        Verb::Recorded
+    }
+
+    async fn carry_out(
+        &self,
+        connection: &mut PgConnection,
+        stamp: Stamp,
+    ) -> Result<GapAnswered, WriteError> {
+        let &Self { user_id, cycle_id, next_start, answer } = self;
+        let gap = store::cycle_dates(&mut *connection, user_id, cycle_id).await?;
+        let gap = gap.ok_or(CyclesError::NotFound)?;
+        if gap.next_start != next_start {
+            return Err(CyclesError::GapChanged.into());
+        }
+        let kept = match answer {
+            GapAnswer::NoneMissed => KeptAnswer::NoneMissed,
+            GapAnswer::MissedUnknown => KeptAnswer::MissedUnknown,
+            GapAnswer::MissedOn(start_date) => {
+                validate::missed_day(start_date, &span(&gap))?;
+                let missed = RecordCycle { user_id, start_date, end_date: None };
+                let cycle = cycles::record(connection, &missed, stamp).await?;
+                return Ok(GapAnswered { cycle: Some(cycle), version: stamp.version });
+            }
+        };
+        let days = (gap.start_date, next_start);
+        store::gap_answer_keep(connection, user_id, cycle_id, days, kept, stamp).await?;
+        Ok(GapAnswered { cycle: None, version: stamp.version })
+    }
+}
+
+/// Forgets what was said about gaps that are others by now: a start came, went or moved.
+pub(super) async fn forget_outdated(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    stamp: Stamp,
+) -> Result<(), WriteError> {
+    let answered = store::gap_answers_now(&mut *connection, user_id).await?;
+    let outdated: Vec<_> = answered
+        .into_iter()
+        .filter(|gap| !gap.asked.is(gap.start, gap.next_start))
+        .map(|gap| gap.cycle_id)
+        .collect();
+    if !outdated.is_empty() {
+        store::gap_answers_drop(connection, user_id, &outdated, stamp).await?;
+    }
+    Ok(())
+}
