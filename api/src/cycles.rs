@@ -17,8 +17,8 @@ use crate::{
     page::{count, from_the_first, page, ten},
     parameter::{Idempotency, Query},
     scalar::{
-        Count, Date, Days, Flag, Id, Instant, Limit, Nullable, Offset, PeriodDays, Scalar, StateVersion,
-        Text,
+        Count, Date, Days, Flag, Id, Instant, Limit, Nullable, Offset, PeriodDays, Scalar,
+        StateVersion, Text,
     },
     symptoms::Symptom,
 };

@@ -73,7 +73,7 @@ impl PredictionsApi {
     ///
     /// It is computed after each change by itself; this only asks for it at once. On the same day
     /// the same cycles give the same prediction with the same id. Where nothing can be predicted
-    /// (a pregnancy goes on, the last start is too long ago, …) the problem `no-prediction` says why.
+    /// (a pregnancy goes on, predictions are paused, …) the problem `no-prediction` says why.
     #[oai(path = "/predictions/generate", method = "post", operation_id = "generatePrediction")]
     async fn generate(
         &self,
@@ -173,7 +173,7 @@ struct NoPrediction {
 }
 
 /// Why there is no prediction, in one word: nothing was logged; nothing was logged since an episode
-/// ended; an episode of this kind goes on; or the newest start is too long ago.
+/// ended; an episode of this kind goes on; or the dates would lie after the end of the calendar.
 #[derive(Enum)]
 #[oai(rename_all = "snake_case")]
 enum NoPredictionReason {
@@ -185,7 +185,7 @@ enum NoPredictionReason {
     HormonalContraception,
     Perimenopause,
     Pause,
-    TooLongAgo,
+    BeyondCalendar,
 }
 
 /// A range of dates that holds the start with a stated probability.
@@ -317,7 +317,7 @@ impl From<domain::NoPrediction> for NoPrediction {
             }
             domain::NoPredictionReason::Perimenopause => NoPredictionReason::Perimenopause,
             domain::NoPredictionReason::Pause => NoPredictionReason::Pause,
-            domain::NoPredictionReason::TooLongAgo => NoPredictionReason::TooLongAgo,
+            domain::NoPredictionReason::BeyondCalendar => NoPredictionReason::BeyondCalendar,
         };
         Self { reason, message: Scalar(message), since: since.into() }
     }

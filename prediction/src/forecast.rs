@@ -5,9 +5,7 @@ use chrono::{Days, NaiveDate};
 use crate::{
     Ahead, DateRange, Interval, Luteal, Obstacle, Ovulation, PeriodLength, Prediction, State,
     Table,
-    constants::{
-        CONFIDENCE_WITHIN_DAYS, INTERVAL_LEVELS, LENGTH_MAX_DAYS, METHOD, PERIOD_MAX_DAYS,
-    },
+    constants::{CONFIDENCE_WITHIN_DAYS, INTERVAL_LEVELS, METHOD, PERIOD_MAX_DAYS, SILENCE_DAYS},
     history::days_between,
 };
 
@@ -97,24 +95,23 @@ impl Forecast {
     /// Makes the forecast.
     ///
     /// With a known day of ovulation the next start follows from it, as long as that leaves room
-    /// after `open_until`. Once `open_until` has ruled out more than 1 % of the next start's days,
+    /// after `open_until`. From 120 open days on ([`SILENCE_DAYS`]) cycles are taken to have gone on
+    /// unlogged: the next start is then the first of a renewal process in equilibrium, as probable
+    /// on the j-th day to come as a cycle of at least j days is. Once `open_until` has ruled out more than 1 % of the next start's days,
     /// the later starts are sums of the next one and one or two further cycles, taken as
     /// independent; before, they come from the model's own formula.
     ///
     /// # Errors
     ///
-    /// [`Obstacle::SilentTooLong`] from 120 days without a start on, [`Obstacle::BeyondCalendar`] at
-    /// the end of the calendar.
+    /// [`Obstacle::BeyondCalendar`] at the end of the calendar.
     pub fn new(situation: &Situation<'_>) -> Result<Self, Obstacle> {
         let Situation { state, last_start, last_end, open_until, ovulation, luteal, period } =
             *situation;
         let since_start = |day: NaiveDate| u32::try_from(days_between(last_start, day)).ok();
         let open_days = open_until.and_then(since_start);
-        if let Some(days) = open_days.filter(|days| *days >= LENGTH_MAX_DAYS) {
-            return Err(Obstacle::SilentTooLong { days });
-        }
         let ovulation_day = ovulation.and_then(since_start);
-        let [next, second, third] = starts(state, open_days, ovulation_day, &luteal);
+        let Starts { current, next: [next, second, third] } =
+            Starts::of(state, open_days, ovulation_day, &luteal);
         if last_start
             .checked_add_days(Days::new(u64::from(third.last_day() + PERIOD_MAX_DAYS)))
             .is_none()
@@ -122,8 +119,6 @@ impl Forecast {
             return Err(Obstacle::BeyondCalendar);
         }
         let of_a_cycle = Ovulation::before(&state.table(Ahead::Next), &luteal);
-        let current =
-            ovulation_day.map_or_else(|| Ovulation::before(&next, &luteal), Ovulation::on);
         let (after_next, after_second) = (of_a_cycle.after(&next), of_a_cycle.after(&second));
         Ok(Self {
             last_start,
@@ -232,28 +227,47 @@ impl Forecast {
     }
 }
 
-/// The tables of the next three starts.
-fn starts(
-    state: &State,
-    open_days: Option<u32>,
-    ovulation_day: Option<u32>,
-    luteal: &Luteal,
-) -> [Table; 3] {
-    let cycle = state.table(Ahead::Next);
-    let still_open = |table: &Table| match open_days {
-        Some(days) => table.given_open_until(days),
-        None => Some(table.clone()),
-    };
-    let from_ovulation = ovulation_day.and_then(|day| still_open(&luteal.next_start_after(day)));
-    let truncated = open_days.is_some_and(|days| cycle.later_than(days) < 1.0 - TRUNCATED_MIN);
-    let second = state.table(Ahead::Second);
-    if from_ovulation.is_none() && !truncated {
-        let next = still_open(&cycle).unwrap_or(cycle);
-        return [next, second, state.table(Ahead::Third)];
+/// The starts to come, and the ovulation before the first of them.
+struct Starts {
+    current: Ovulation,
+    next: [Table; 3],
+}
+
+impl Starts {
+    fn of(
+        state: &State,
+        open_days: Option<u32>,
+        ovulation_day: Option<u32>,
+        luteal: &Luteal,
+    ) -> Self {
+        let cycle = state.table(Ahead::Next);
+        let still_open = |table: &Table| match open_days {
+            Some(days) => table.given_open_until(days),
+            None => Some(table.clone()),
+        };
+        let from_ovulation = ovulation_day
+            .and_then(|day| Some((still_open(&luteal.next_start_after(day))?, Ovulation::on(day))));
+        let in_silence = open_days.filter(|days| *days >= SILENCE_DAYS).map(|days| {
+            (cycle.recurrence_after(days), Ovulation::in_silence(&cycle, days, luteal))
+        });
+        let truncated = open_days.is_some_and(|days| cycle.later_than(days) < 1.0 - TRUNCATED_MIN);
+        let second = state.table(Ahead::Second);
+        let known = from_ovulation.or(in_silence);
+        let is_sum = known.is_some() || truncated;
+        let (next, current) = known.unwrap_or_else(|| {
+            let next = still_open(&cycle).unwrap_or_else(|| cycle.clone());
+            let current =
+                ovulation_day.map_or_else(|| Ovulation::before(&next, luteal), Ovulation::on);
+            (next, current)
+        });
+        let later = if is_sum {
+            [next.followed_by(&cycle), next.followed_by(&second)]
+        } else {
+            [second, state.table(Ahead::Third)]
+        };
+        let [second, third] = later;
+        Self { current, next: [next, second, third] }
     }
-    let next = from_ovulation.or_else(|| still_open(&cycle)).unwrap_or_else(|| cycle.clone());
-    let (after_one, after_two) = (next.followed_by(&cycle), next.followed_by(&second));
-    [next, after_one, after_two]
 }
 
 /// Sums of probabilities of nearly exclusive events can pass 1 by what they have in common.

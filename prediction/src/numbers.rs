@@ -4,7 +4,7 @@
 #[expect(
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "`as` saturates, and every caller's days are between 0 and some hundreds"
+    reason = "`as` saturates, and every caller's days lie between 0 and the length of the calendar"
 )]
 pub(crate) fn day_of(days: f64) -> u32 {
     (days + 0.5).floor() as u32

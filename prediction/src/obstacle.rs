@@ -18,12 +18,6 @@ pub enum Obstacle {
         /// Its last day; none while it lasts. If it is over, no start was logged since.
         end: Option<NaiveDate>,
     },
-    /// Nothing was logged for so many days since the last start that a next start says nothing
-    /// any more.
-    SilentTooLong {
-        /// Days since the last start.
-        days: u32,
-    },
     /// A date would lie outside what `NaiveDate` holds.
     BeyondCalendar,
 }

@@ -11,8 +11,8 @@ pub use temperatures::{SHIFT_LOW_DAYS, SHIFT_MIN_CELSIUS, Temperature, from_temp
 use crate::{
     Table,
     constants::{
-        FERTILE_DAYS_BEFORE_OVULATION, FERTILE_SHOWN_FROM, LUTEAL_MEAN_DAYS, LUTEAL_MIN_DAYS,
-        OVULATORY_LENGTH_MAX_DAYS, OVULATORY_LENGTH_MIN_DAYS,
+        FERTILE_DAYS_BEFORE_OVULATION, FERTILE_SHOWN_FROM, LUTEAL_MAX_DAYS, LUTEAL_MEAN_DAYS,
+        LUTEAL_MIN_DAYS, OVULATORY_LENGTH_MAX_DAYS, OVULATORY_LENGTH_MIN_DAYS,
     },
     numbers::{day_of, index},
 };
@@ -49,6 +49,26 @@ impl Ovulation {
         }
         let without = || Self::on(next_start.date_days().saturating_sub(day_of(LUTEAL_MEAN_DAYS)));
         Table::from_masses(0, &masses).map_or_else(without, Self)
+    }
+
+    /// Ovulation before the first start after `open_until`, when nothing is known of where in a
+    /// cycle that day is: for the lengths L of `cycle` from 15 to 75 days, and the days j = 1 … L
+    /// that may be left of each, P(o) = Σ P(L)/E\[L\] N(D = `open_until` + j − o; mean, sd). It may
+    /// have passed.
+    pub(crate) fn in_silence(cycle: &Table, open_until: u32, luteal: &Luteal) -> Self {
+        let first = open_until.saturating_add(1).saturating_sub(LUTEAL_MAX_DAYS);
+        let mut masses = vec![0.0; index(LUTEAL_MAX_DAYS + OVULATORY_LENGTH_MAX_DAYS)];
+        for length in OVULATORY_LENGTH_MIN_DAYS..=OVULATORY_LENGTH_MAX_DAYS {
+            let probability = cycle.probability(length);
+            for (luteal_days, share) in (LUTEAL_MIN_DAYS..).zip(luteal.shares(length)) {
+                // With one day left ovulation is `luteal_days` − 1 days before `open_until`.
+                let from = index(LUTEAL_MAX_DAYS - luteal_days);
+                for mass in &mut masses[from..from + index(length)] {
+                    *mass += probability * share;
+                }
+            }
+        }
+        Self(Table::from_masses(first, &masses).unwrap_or_else(|| Table::certain(first)))
     }
 
     /// Ovulation on a day that is known.

@@ -137,6 +137,16 @@ impl Table {
         Some(Self { first: day.saturating_add(1), later })
     }
 
+    /// The first day of a renewal process after `day`, if this is the distribution of its lengths
+    /// in days, and it has run for so long that nothing is known of when it last renewed: the
+    /// forward recurrence time in equilibrium, P(`day` + j) = P(length ≥ j)/E\[length\] for j ≥ 1.
+    /// Cox, "Renewal Theory" (1962), section 5.
+    pub(crate) fn recurrence_after(&self, day: u32) -> Self {
+        let first = day.saturating_add(1);
+        let longer: Vec<f64> = (0..self.last_day()).map(|days| self.later_than(days)).collect();
+        Self::from_masses(first, &longer).unwrap_or_else(|| Self::certain(first))
+    }
+
     /// The distribution of the sum of this day and another, independent one.
     pub(crate) fn followed_by(&self, other: &Self) -> Self {
         let steps: Vec<f64> = other.masses().collect();

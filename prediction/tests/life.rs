@@ -127,17 +127,46 @@ fn an_answer_forces_the_hypothesis() {
 }
 
 #[test]
-fn somebody_late_is_told_a_day_to_come_or_nothing() {
+fn somebody_late_is_told_a_day_to_come() {
     let state = State::replay(None, &[Length::new(28), Length::new(29), Length::new(28)]);
     let mut open = situation(&state);
-    for days in 1..120 {
+    for days in (1..240).chain([3_000, 43_830]) {
         open.open_until = Some(open.last_start + Days::new(days));
         let prediction = Forecast::new(&open).unwrap().prediction();
         assert!(prediction.predicted_start > open.last_start + Days::new(days));
         assert_eq!(prediction.method, METHOD);
     }
+}
+
+#[test]
+fn who_was_silent_for_long_may_start_on_any_day_of_a_cycle() {
+    let state = State::replay(None, &[Length::new(28), Length::new(29), Length::new(28)]);
+    let mut open = situation(&state);
+    let after = |open: &Situation<'_>, day: NaiveDate| (day - open.open_until.unwrap()).num_days();
+    open.open_until = Some(open.last_start + Days::new(119));
+    let late = Forecast::new(&open).unwrap().start(Ahead::Next);
     open.open_until = Some(open.last_start + Days::new(120));
-    assert!(Forecast::new(&open) == Err(Obstacle::SilentTooLong { days: 120 }));
+    let silent = Forecast::new(&open).unwrap().start(Ahead::Next);
+    // No jump: the last conditional forecast was about as vague. Both are counted from day 120.
+    let days_ahead = [late, silent].map(|said| after(&open, said.date));
+    assert_eq!(days_ahead, [10, 15]);
+    assert!(late.within_two_days < 0.2 && late.within_two_days > silent.within_two_days);
+    let ranges = silent
+        .intervals
+        .map(|interval| (after(&open, interval.range.start), after(&open, interval.range.end)));
+    assert_eq!((after(&open, silent.date), ranges), (15, [(8, 22), (3, 26), (1, 29)]));
+    assert!((silent.within_two_days - 5.0 / 29.0).abs() < 0.01, "{}", silent.within_two_days);
+    // The same whenever it is asked, and ovulation with it.
+    open.open_until = Some(open.last_start + Days::new(1_120));
+    let later = Forecast::new(&open).unwrap().start(Ahead::Next);
+    assert!(later.date == silent.date + Days::new(1_000));
+    assert!(later.ovulation.date == silent.ovulation.date + Days::new(1_000));
+    // Signs of ovulation say more, while a start may follow from them.
+    open.ovulation = Some(open.last_start + Days::new(1_115));
+    let seen = Forecast::new(&open).unwrap().start(Ahead::Next);
+    assert_eq!(seen.date, open.last_start + Days::new(1_129));
+    open.ovulation = Some(open.last_start + Days::new(14));
+    assert!(Forecast::new(&open).unwrap().start(Ahead::Next) == later);
 }
 
 #[test]

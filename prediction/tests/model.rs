@@ -212,7 +212,66 @@ proptest! {
         prop_assert!(forecast.day(last_start.pred_opt().unwrap()).is_none());
         prop_assert!(forecast.day(forecast.last_day().succ_opt().unwrap()).is_none());
     }
+}
 
+proptest! {
+    // Each case walks through some hundred days.
+    #![proptest_config(ProptestConfig::with_cases(48))]
+
+    /// For any silence up to 120 years, whatever ovulation was seen in it.
+    #[test]
+    fn after_a_long_silence_a_cycle_may_begin_on_any_day(
+        state in state(),
+        open in prop_oneof![120u32..400, 120u32..43_830],
+        seen in prop::option::of(0u32..44_000),
+    ) {
+        let last_start = NaiveDate::from_ymd_opt(1900, 2, 3).unwrap();
+        let date = |days: u32| last_start + Days::new(days.into());
+        let situation = Situation {
+            state: &state,
+            last_start,
+            last_end: None,
+            open_until: Some(date(open)),
+            ovulation: None,
+            luteal: Luteal::from_past(&[]),
+            period: PeriodLength::from_past(&[]),
+        };
+        let forecast = Forecast::new(&situation).unwrap();
+        let cycle = state.table(Ahead::Next);
+        let next = forecast.table(Ahead::Next);
+        for (days, later) in (open..).zip(0..cycle.last_day()) {
+            // P(length ≥ j)/E[length], j = days + 1 − open.
+            let expected = cycle.later_than(later) / cycle.mean_days();
+            prop_assert!((next.probability(days + 1) - expected).abs() < 1e-9);
+        }
+        // What is left of cycles of E[length] days, of which longer ones are met more often.
+        prop_assert!(next.mean_days() - f64::from(open) >= 0.5 * cycle.mean_days());
+        prop_assert!(next.probability_within(2) <= 5.0 / cycle.mean_days() + 1e-9);
+        let mut situation = situation;
+        situation.ovulation = seen.map(date);
+        let seen = Forecast::new(&situation).unwrap();
+        for forecast in [forecast, seen] {
+            let mut earlier = date(open);
+            for ahead in Ahead::ALL {
+                check(forecast.table(ahead))?;
+                check(forecast.ovulation(ahead).table())?;
+                let said = forecast.start(ahead);
+                prop_assert!(forecast.table(ahead).first_day() > open && said.date > earlier);
+                prop_assert!(said.ovulation.date < said.date);
+                prop_assert!(said.intervals.iter().all(|one| one.range.contains(said.date)));
+                earlier = said.date;
+            }
+            for day in date(open).iter_days().take_while(|day| *day <= forecast.last_day()) {
+                let said = forecast.day(day).unwrap();
+                for probability in [said.bleeding, said.fertile, said.ovulation] {
+                    prop_assert!((0.0..=1.0).contains(&probability));
+                }
+            }
+        }
+    }
+}
+
+proptest! {
     #[test]
     fn no_history_panics_and_no_future_leaks(
         starts in prop::collection::btree_set(prop_oneof![9 => 730_000i32..733_000, 1 => -95_746_000i32..=95_746_000], 1..40),

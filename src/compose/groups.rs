@@ -46,7 +46,7 @@ impl<'a> Assembly<'a> {
     pub(super) fn groups(&mut self) -> Result<api::Groups> {
         let users = self.users()?;
         let cycles = self.cycles()?;
-        let analytics = self.analytics(&cycles)?;
+        let analytics = self.analytics(&cycles, &users)?;
         let notifications = self.notifications(&analytics)?;
         Ok(api::Groups { users, cycles, analytics, notifications })
     }
@@ -93,7 +93,11 @@ impl<'a> Assembly<'a> {
         Ok(handle)
     }
 
-    fn analytics(&mut self, cycles: &Handle<CyclesMailbox>) -> Result<Handle<AnalyticsMailbox>> {
+    fn analytics(
+        &mut self,
+        cycles: &Handle<CyclesMailbox>,
+        users: &Handle<UsersMailbox>,
+    ) -> Result<Handle<AnalyticsMailbox>> {
         let Some(pools) = self.pools(Domain::Analytics)? else {
             return Ok(self.link.remote(self.config(), Domain::Analytics));
         };
@@ -105,6 +109,8 @@ impl<'a> Assembly<'a> {
             clock: Clock::System,
             admission: admission(config),
             cycles: cycles.clone(),
+            users: users.clone(),
+            late_users_every: analytics::LATE_USERS_EVERY,
             idle: config.analytics.idle,
             live_actors_max: config.analytics.live_actors_max,
             anti_entropy_every: config.limits.anti_entropy,

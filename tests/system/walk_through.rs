@@ -1,10 +1,15 @@
 //! The earlier system's documented walk-through, letter by letter (its README, 'End-to-End Test
 //! Flow' and 'API Documentation'). A client written for it works here unchanged.
 
+use actor_runtime::clock::Clock;
 use reqwest::{Method, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 
-use crate::harness::{App, client::Answer, in_every_shape, wait};
+use crate::harness::{
+    App,
+    client::{Answer, is_active_one},
+    in_every_shape, wait,
+};
 
 /// Sends a body exactly as it stands in the README.
 async fn post(app: &App, path: &str, token: Option<&str>, body: &'static str) -> Answer {
@@ -61,11 +66,20 @@ in_every_shape! {
         .await;
         assert_eq!(analytics["analytics"][0]["start_date"], "2025-01-10");
         assert_eq!(analytics["analytics"][1]["cycle_length"], 28);
+        let today = Clock::System.now().date_naive();
+        let active = get(app, "/api/analytics/predictions?active=true", &token).await;
+        is_active_one(&active, 2, today);
+        let newest = &active["predictions"][0];
         let predictions = get(app, "/api/analytics/predictions", &token).await;
-        let newest = &predictions["predictions"][0];
-        assert_eq!(newest["predicted_start_date"], "2025-02-07");
-        assert_eq!(newest["prediction_method"], "average_cycle_length");
-        assert_eq!(newest["is_active"], true);
+        // What was said when those cycles began, by the model's reference in Python.
+        let settled: Vec<Value> = predictions["predictions"].as_array().unwrap().iter().skip(1)
+            .map(|said| json!([said["predicted_start_date"], said["actual_start_date"]]))
+            .collect();
+        assert_eq!(json!(settled), json!([["2025-01-10", "2025-01-10"], ["2024-12-14", "2024-12-13"]]));
+        let request = app.client().request(Method::POST, "/api/analytics/predictions/generate");
+        let generated = Answer::of(request.bearer_auth(&token)).await.expect(StatusCode::CREATED);
+        assert_eq!(generated["message"], "Prediction generated successfully");
+        assert_eq!(generated["prediction"]["id"], newest["id"]);
         let notifications = wait::until("the reminder of the newest prediction", || async {
             let answer = get(app, "/api/notifications/notifications", &token).await;
             let newest = newest["id"].clone();

@@ -23,6 +23,7 @@ const POLLING_HELPERS: &[&str] = &[
     "nats/tests/suite/support.rs",
     "actors/cycles/tests/cycles/harness.rs",
     "actors/runtime/tests/support/postgres.rs",
+    "actors/users/tests/users/support.rs",
     "actors/analytics/src/tests/mod.rs",
     "src/embedded/tests.rs",
     // Random pauses that shake races loose; nothing is expected after them.

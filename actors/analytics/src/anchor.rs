@@ -12,7 +12,7 @@ use contracts::{
 use prediction::{
     Ahead, Forecast, ForecastOvulation, ForecastStart, Hypothesis, Interval, Luteal, PastOvulation,
     PeriodLength, Situation, State,
-    constants::{LENGTH_MAX_DAYS, METHOD},
+    constants::{FERTILE_DAYS_BEFORE_OVULATION, METHOD, SILENCE_DAYS},
 };
 use serde::{Deserialize, Serialize};
 
@@ -92,11 +92,9 @@ impl Anchor {
         if let Some(episode) = &self.episode {
             return Err(obstacles::episode(episode, today));
         }
-        let missed = matches!(self.answer, Some(GapAnswer::MissedUnknown | GapAnswer::MissedOn(_)));
         let open_days = open_until.and_then(|until| self.days_until(until));
-        if open_days.is_some_and(|days| days >= LENGTH_MAX_DAYS) {
-            return Err(obstacles::too_long_ago(self.start_date));
-        }
+        // After a long silence starts are taken as missed, whatever was said.
+        let is_missed = self.says_missed() && !self.is_silent(open_until);
         let luteal = |seen: &SeenOvulation| PastOvulation::new(seen.day, seen.cycle_days);
         let past: Vec<PastOvulation> = self.past_ovulations.iter().filter_map(luteal).collect();
         let period = PeriodLength::from_past(&self.periods_days);
@@ -104,18 +102,29 @@ impl Anchor {
             state: &self.state.0,
             last_start: self.start_date,
             last_end: self.end_date,
-            open_until: open_until.filter(|_| !missed),
-            ovulation: self.ovulation.filter(|_| !missed),
+            open_until: open_until.filter(|_| !is_missed),
+            ovulation: self.ovulation.filter(|_| !self.says_missed()),
             luteal: Luteal::from_past(&past),
             period,
         };
-        let forecast = Forecast::new(&situation)
-            .map_err(|_beyond_all_dates| obstacles::too_long_ago(self.start_date))?;
-        Ok(if missed {
+        let forecast =
+            Forecast::new(&situation).map_err(|_beyond_calendar| obstacles::beyond_calendar())?;
+        Ok(if is_missed {
             Outlook::after_missed(forecast, self.start_date, open_days, period)
         } else {
             Outlook::of(forecast)
         })
+    }
+
+    /// Whether nothing was logged for so long that a cycle may begin on any day.
+    pub(crate) fn is_silent(&self, open_until: Option<NaiveDate>) -> bool {
+        let open_days = open_until.and_then(|until| self.days_until(until));
+        open_days.is_some_and(|days| days >= SILENCE_DAYS)
+    }
+
+    /// Whether the user says that a start since this one was missed.
+    pub(crate) fn says_missed(&self) -> bool {
+        matches!(self.answer, Some(GapAnswer::MissedUnknown | GapAnswer::MissedOn(_)))
     }
 
     /// The probability that a start since this one went unlogged, given that nothing was logged up
@@ -124,6 +133,8 @@ impl Anchor {
         match (self.answer, open_until.and_then(|until| self.days_until(until))) {
             (Some(GapAnswer::NoneMissed), _) | (None, None) => 0.0,
             (Some(GapAnswer::MissedUnknown | GapAnswer::MissedOn(_)), _) => 1.0,
+            // That is what the forecast rests on; the model knows no gap of more than three cycles.
+            (None, Some(_)) if self.is_silent(open_until) => 1.0,
             (None, Some(days)) => self.state.0.missed_start_probability(days),
         }
     }
@@ -186,9 +197,13 @@ impl Anchor {
         };
         let seen = self.ovulation.map_or("", |_| ", and from the ovulation seen in this cycle");
         let percent = next.within_two_days * 100.0;
-        let late = open_until
-            .map(|day| format!(" It takes into account that nothing was logged up to {day}."))
-            .unwrap_or_default();
+        let late = match open_until {
+            Some(day) if self.is_silent(open_until) => format!(
+                " Nothing was logged for so long, up to {day}, that a cycle may begin on any day."
+            ),
+            Some(day) => format!(" It takes into account that nothing was logged up to {day}."),
+            None => String::new(),
+        };
         format!(
             "{lengths}{seen}. The start is within 2 days of this date with a probability of \
              {percent:.0} %, which is the confidence_score.{late}"
@@ -211,8 +226,11 @@ impl Anchor {
             let ovulation = sum(prediction::Ovulation::probability);
             (fertile >= FERTILE_TOLD_FROM).then_some(DayFertility { date, fertile, ovulation })
         };
-        let days = self.start_date.iter_days().take_while(|date| *date <= forecast.last_day());
-        (0..).zip(days).filter_map(told).collect()
+        let [current, ..] = ovulations;
+        let first = current.table().first_day().saturating_sub(FERTILE_DAYS_BEFORE_OVULATION);
+        let days = self.start_date.iter_days().skip(usize::try_from(first).unwrap_or(usize::MAX));
+        let days = days.take_while(|date| *date <= forecast.last_day());
+        (first..).zip(days).filter_map(told).collect()
     }
 }
 

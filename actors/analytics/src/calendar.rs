@@ -65,7 +65,8 @@ enum Course {
     /// What is to come.
     Open {
         outlook: Box<Outlook>,
-        /// Whether the user says that a start was missed since the one that begins it.
+        /// Whether starts were missed since the one that begins it: the user says so, or has been
+        /// silent for long.
         missed: bool,
     },
 }
@@ -192,8 +193,9 @@ impl Course {
     }
 
     fn open(known: &Known, today: NaiveDate) -> Self {
-        let answer = known.newest.as_ref().and_then(|newest| newest.anchor.answer);
-        let missed = answer.is_some_and(|answer| answer != GapAnswer::NoneMissed);
+        let missed = known.newest.as_ref().is_some_and(|newest| {
+            newest.anchor.says_missed() || newest.anchor.is_silent(known.open_until(today))
+        });
         known
             .outlook(today)
             .map_or(Self::Unknown, |outlook| Self::Open { outlook: Box::new(outlook), missed })

@@ -220,3 +220,16 @@ fn while_it_is_computed_again_only_facts_are_told() {
     assert_eq!(told, [(CyclePhase::Menstruation, 1.0), unknown, unknown]);
     assert_eq!(days[2].logged.unwrap().cycle_day, 3);
 }
+
+#[test]
+fn after_a_long_silence_the_days_that_passed_are_unknown() {
+    let days = of(&history(&[28, 28]), ("2025-02-26", "2026-02-26"), "2026-01-01");
+    let entry = |text: &str| days.iter().find(|day| day.date == date(text)).unwrap();
+    assert_eq!(entry("2025-03-01").phase, CyclePhase::Menstruation);
+    let passed =
+        |day: &&CalendarDay| day.date > date("2025-03-02") && day.date < date("2026-01-01");
+    assert!(days.iter().filter(passed).all(|day| day.phase == CyclePhase::Unknown));
+    let (today, soon) = (entry("2026-01-01"), entry("2026-01-20"));
+    assert!(today.phase != CyclePhase::Unknown && soon.phase != CyclePhase::Unknown);
+    assert!(today.bleeding > 0.02 && today.bleeding < 0.2, "{}", today.bleeding);
+}

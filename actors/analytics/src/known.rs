@@ -7,7 +7,6 @@ use contracts::{
     analytics::{NoPrediction, Prediction, SymptomPattern},
     cycles::{GapAnswer, HistoryEpisode},
 };
-use prediction::constants::LENGTH_MAX_DAYS;
 use serde::{Deserialize, Serialize};
 
 use crate::{anchor::Anchor, ids::question_id, obstacles, outlook::Outlook};
@@ -135,10 +134,8 @@ impl Known {
     /// The day from which on the stored prediction, made on `day`, has to be made again; none while
     /// nothing will be predicted however many days pass.
     pub(crate) fn due_after(&self, day: NaiveDate) -> Option<NaiveDate> {
-        let Newest { anchor, open_from, .. } = self.newest.as_ref()?;
-        let is_silent = (day - anchor.start_date).num_days() > i64::from(LENGTH_MAX_DAYS);
-        let first = (*open_from)?.succ_opt()?;
-        (!is_silent).then(|| day.succ_opt().map_or(first, |next_day| first.max(next_day)))
+        let first = self.newest.as_ref()?.open_from?.succ_opt()?;
+        Some(day.succ_opt().map_or(first, |next_day| first.max(next_day)))
     }
 
     /// The question about the time since the newest start, if there is one on that day.

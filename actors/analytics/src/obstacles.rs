@@ -1,11 +1,10 @@
 //! Why there is no prediction, in words: said instead of a date that would be wrong.
 
-use chrono::{Days, NaiveDate};
+use chrono::NaiveDate;
 use contracts::{
     analytics::{NoPrediction, NoPredictionReason},
     cycles::{EpisodeKind, HistoryEpisode},
 };
-use prediction::constants::LENGTH_MAX_DAYS;
 
 /// No cycle was logged.
 pub(crate) fn nothing_logged() -> NoPrediction {
@@ -16,15 +15,12 @@ pub(crate) fn nothing_logged() -> NoPrediction {
     }
 }
 
-/// Nothing was logged for too long after the newest start.
-pub(crate) fn too_long_ago(last_start: NaiveDate) -> NoPrediction {
+/// The calendar ends before the starts to come.
+pub(crate) fn beyond_calendar() -> NoPrediction {
     NoPrediction {
-        reason: NoPredictionReason::TooLongAgo,
-        message: format!(
-            "No prediction, because nothing was logged in the {LENGTH_MAX_DAYS} days after the \
-             newest start."
-        ),
-        since: last_start.checked_add_days(Days::new(LENGTH_MAX_DAYS.into())),
+        reason: NoPredictionReason::BeyondCalendar,
+        message: "No prediction, because the calendar ends before it.".to_owned(),
+        since: None,
     }
 }
 

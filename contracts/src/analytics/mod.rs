@@ -18,9 +18,7 @@ mod insights;
 mod predictions;
 mod questions;
 
-pub use calendar::{
-    CALENDAR_DAYS_MAX, Calendar, CalendarDay, CyclePhase, GetCalendar, LoggedDay,
-};
+pub use calendar::{CALENDAR_DAYS_MAX, Calendar, CalendarDay, CyclePhase, GetCalendar, LoggedDay};
 pub use insights::{
     ForecastRecord, Insight, InsightKind, Insights, Regularity, Statistics, SymptomPattern,
 };

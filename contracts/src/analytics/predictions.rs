@@ -132,6 +132,6 @@ pub enum NoPredictionReason {
     Perimenopause,
     /// The user paused predictions.
     Pause,
-    /// The newest start is so long ago that a date would mean nothing.
-    TooLongAgo,
+    /// The dates would lie after the last one of the calendar.
+    BeyondCalendar,
 }

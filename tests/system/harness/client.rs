@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use actor_runtime::clock::Clock;
+use chrono::NaiveDate;
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 
@@ -129,6 +131,16 @@ impl Person {
         self.reflected(&path, version).await
     }
 
+    /// Waits until analytics reflects `version`, and returns the one active prediction: made from so
+    /// many cycle lengths, and of no day that is over.
+    pub(crate) async fn active_at(&self, version: i64, lengths: u32) -> Value {
+        // Taken before, so that midnight in between does no harm.
+        let today = Clock::System.now().date_naive();
+        let list = self.prediction_at(version).await;
+        is_active_one(&list, lengths, today);
+        list["predictions"][0].clone()
+    }
+
     /// Waits until a read reflects `version`, and returns it.
     pub(crate) async fn reflected(&self, path: &str, version: i64) -> Value {
         self.reflected_within(wait::PATIENCE, path, version).await
@@ -219,4 +231,15 @@ impl Answer {
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
+}
+
+/// One prediction is active: made from so many cycle lengths, and of no day before `today`.
+pub(crate) fn is_active_one(list: &Value, lengths: u32, today: NaiveDate) {
+    assert_eq!(list["count"], 1, "{list}");
+    let prediction = &list["predictions"][0];
+    assert_eq!(prediction["is_active"], true, "{list}");
+    assert_eq!(prediction["prediction_method"], "shifted_log_nig_mixture/1");
+    assert_eq!(prediction["based_on_cycles"], lengths, "{list}");
+    let start: NaiveDate = prediction["predicted_start_date"].as_str().unwrap().parse().unwrap();
+    assert!(start >= today, "{list}");
 }

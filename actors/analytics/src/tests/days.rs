@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use contracts::analytics::{GetActivePrediction, NoPredictionReason};
+use chrono::Days;
 
 use super::*;
 
@@ -59,7 +59,7 @@ async fn who_is_late_is_moved_on_each_day_without_asking_anybody() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn who_is_silent_for_too_long_is_predicted_for_no_more() {
+async fn who_is_silent_for_long_may_start_on_any_day_of_a_cycle() {
     let (database, owner) = (database().await, Arc::new(Owner::default()));
     let whose = user(1);
     owner.append(whose, 28);
@@ -67,17 +67,25 @@ async fn who_is_silent_for_too_long_is_predicted_for_no_more() {
     process.wake(whose, 1).await.unwrap();
     assert!(process.stored_start(whose).await.unwrap().1.is_some(), "she is late");
 
-    let later = Process::start(&database, &owner, on("2020-06-01")).await;
-    eventually("nothing is predicted", async || later.stored_start(whose).await.is_none()).await;
-    later.assert_stored(&owner, whose).await;
-    let request = GetActivePrediction { user_id: whose };
-    let active = later.handle.ask(&call(), request).await.unwrap();
-    assert!(active.active.is_none());
-    let list = later.predictions(whose, Some(true)).await;
-    let reason = list.no_prediction.map(|none| none.reason);
-    assert_eq!(reason, Some(NoPredictionReason::TooLongAgo));
-    let due = sqlx::query_scalar!("SELECT forecast_due FROM subject WHERE user_id = 1");
-    assert_eq!(due.fetch_one(&later.pool).await.unwrap(), None, "and nobody looks again");
+    // 152 days, and years: always about half a cycle ahead, and made again on the day after.
+    for today in ["2020-06-01", "2024-02-29"] {
+        let later = Process::start(&database, &owner, on(today)).await;
+        eventually("the prediction is of today", async || {
+            later.stored_start(whose).await.unwrap().1 == day(today).pred_opt()
+        })
+        .await;
+        later.assert_stored(&owner, whose).await;
+        let list = later.predictions(whose, Some(true)).await;
+        assert!(list.predictions.len() == 1 && list.no_prediction.is_none());
+        let active = &list.predictions[0];
+        let ahead = (active.predicted_start_date - day(today)).num_days();
+        assert!((12..=17).contains(&ahead), "{ahead}");
+        assert!((0.1..0.25).contains(&active.confidence_score));
+        assert!(active.notes.as_ref().unwrap().contains("a cycle may begin on any day"));
+        let due = sqlx::query_scalar!("SELECT forecast_due FROM subject WHERE user_id = 1");
+        let due = due.fetch_one(&later.pool).await.unwrap();
+        assert_eq!(due, Some(day(today) + Days::new(1)));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

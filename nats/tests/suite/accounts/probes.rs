@@ -156,6 +156,7 @@ async fn a_probe_takes_no_event_that_waits() {
     bus.provision().await.unwrap();
     for (credential, durable) in [
         (Credential::Analytics, Durable::Analytics),
+        (Credential::Analytics, Durable::AnalyticsPeople),
         (Credential::Notifications, Durable::Notifications),
     ] {
         let waiting = event(durable.topic(), 42, 3);
@@ -181,6 +182,7 @@ async fn a_probe_takes_no_event_that_waits() {
 fn streams_of(durable: Durable) -> &'static str {
     match durable {
         Durable::Analytics => "CYCLES",
+        Durable::AnalyticsPeople => "USERS",
         Durable::Notifications => "PREDICTIONS",
     }
 }
