@@ -1,6 +1,6 @@
 //! What one person has had acknowledged, and so what has to be stored.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use chrono::{Days, NaiveDate};
 use reqwest::Method;
@@ -16,10 +16,10 @@ const LAST_DAY: NaiveDate = day(2024);
 const CYCLES_MIN: usize = 8;
 /// More are not logged: a drill is about many writes, not about long histories.
 const CYCLES_MAX: usize = 24;
-/// How many of the newest cycle lengths a prediction is the mean of.
-const LENGTHS: usize = 6;
-/// The length that is assumed while none is known, in days.
-const LENGTH_DEFAULT: i64 = 28;
+/// Cycle lengths that a prediction learns from, in days.
+const LEARNED_DAYS: RangeInclusive<i64> = 15..=120;
+/// It learns from so many of the newest ones.
+const LEARNED_MAX: usize = 36;
 
 /// A cycle as it was acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,16 +119,10 @@ impl Ledger {
         starts.iter().zip(starts.iter().skip(1)).map(|(a, b)| (*b - *a).num_days()).collect()
     }
 
-    /// The start that has to be predicted, recomputed here from the ledger alone: the newest start
-    /// and the mean of the newest lengths, in whole days.
-    pub(crate) fn predicted_start(&self) -> Option<NaiveDate> {
-        let newest = *self.cycles.keys().next_back()?;
-        let lengths: Vec<i64> = self.lengths().into_iter().rev().take(LENGTHS).collect();
-        let mean = match i64::try_from(lengths.len()) {
-            Ok(count @ 1..) => lengths.iter().sum::<i64>() / count,
-            _ => LENGTH_DEFAULT,
-        };
-        newest.checked_add_days(Days::new(mean.unsigned_abs()))
+    /// How many lengths a prediction has to be based on: those that can be learned from.
+    pub(crate) fn learned(&self) -> i64 {
+        let learned = self.lengths().into_iter().filter(|days| LEARNED_DAYS.contains(days));
+        i64::try_from(learned.count().min(LEARNED_MAX)).unwrap_or(i64::MAX)
     }
 }
 
@@ -194,20 +188,14 @@ mod tests {
     }
 
     #[test]
-    fn the_prediction_is_the_mean_of_the_newest_six_lengths() {
+    fn lengths_that_nobody_has_are_not_learned_from() {
         let mut ledger = Ledger::default();
-        assert_eq!(ledger.predicted_start(), None);
         let mut start = FIRST_DAY;
-        for length in [60, 28, 28, 28, 28, 28, 33] {
+        for length in [14, 15, 28, 120, 121] {
             assert_eq!(acknowledge(&mut ledger, &Operation::Append { start }), Ok(()));
             start = start + Days::new(length);
         }
         assert_eq!(acknowledge(&mut ledger, &Operation::Append { start }), Ok(()));
-        assert_eq!(ledger.predicted_start(), Some(start + Days::new((5 * 28 + 33) / 6)));
-        let first = Ledger {
-            cycles: ledger.cycles.iter().take(1).map(|(k, v)| (*k, *v)).collect(),
-            ..ledger
-        };
-        assert_eq!(first.predicted_start(), Some(FIRST_DAY + Days::new(28)));
+        assert_eq!(ledger.learned(), 3);
     }
 }

@@ -115,13 +115,25 @@ impl Reader {
 
         let analytics = self.all(person, "/api/analytics/analytics", "analytics").await?;
         same_lengths(ledger, &analytics)?;
-        let expected = ledger.predicted_start().map(|start| start.to_string());
         let predictions = active["predictions"].as_array().ok_or("no predictions")?;
-        let predicted: Vec<_> =
-            predictions.iter().map(|row| row["predicted_start_date"].as_str()).collect();
-        if predicted != Vec::from_iter(expected.as_deref().map(Some)) {
-            return Err(format!("{predicted:?} is predicted, and {expected:?} would be right"));
+        let based_on: Vec<_> =
+            predictions.iter().map(|row| row["based_on_cycles"].as_i64()).collect();
+        let expected: Vec<_> = ledger
+            .cycles
+            .keys()
+            .next_back()
+            .map(|_newest| Some(ledger.learned()))
+            .into_iter()
+            .collect();
+        if based_on != expected {
+            return Err(format!(
+                "predicted from {based_on:?} lengths, and {expected:?} would be right"
+            ));
         }
+        same_outcomes(
+            ledger,
+            &self.all(person, "/api/analytics/predictions", "predictions").await?,
+        )?;
         let reminders = pending["notifications"].as_array().ok_or("no notifications")?;
         let ids = |rows: &[Value], member: &str| {
             rows.iter().map(|row| row[member].as_i64()).collect::<Vec<_>>()
@@ -187,6 +199,16 @@ fn same_lengths(ledger: &Ledger, analytics: &[Value]) -> Result<(), String> {
         (row["start_date"].as_str().unwrap_or_default().to_owned(), row["cycle_length"].as_i64())
     });
     if expected.eq(found) { Ok(()) } else { Err("the cycle analytics are others".to_owned()) }
+}
+
+/// Whether there is a prediction made at each start, newest first, and settled by the next one.
+fn same_outcomes(ledger: &Ledger, predictions: &[Value]) -> Result<(), String> {
+    let later = ledger.cycles.keys().skip(1).map(|start| Some(start.to_string()));
+    let newest = ledger.cycles.keys().next_back().map(|_newest| None);
+    let expected: Vec<Option<String>> = later.chain(newest).rev().collect();
+    let actual = |row: &Value| row["actual_start_date"].as_str().map(str::to_owned);
+    let found: Vec<Option<String>> = predictions.iter().map(actual).collect();
+    if expected == found { Ok(()) } else { Err("predictions were settled otherwise".to_owned()) }
 }
 
 fn cycle_of(row: &Value) -> Option<(NaiveDate, Cycle)> {

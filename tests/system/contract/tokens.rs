@@ -58,7 +58,7 @@ async fn every_operation_asks_for_one(app: &App) -> Value {
             refused.push(alike(answer.problem_of(401, "unauthenticated")));
         }
     }
-    assert_eq!(refused.len(), 19, "operations that ask who is there");
+    assert_eq!(refused.len(), 27, "operations that ask who is there");
     assert!(refused.windows(2).all(|pair| pair[0] == pair[1]));
     refused.remove(0)
 }
