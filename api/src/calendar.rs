@@ -28,7 +28,9 @@ impl CalendarApi {
     ///
     /// Of days that are over: what was logged, and when ovulation was, as far as the next start or a
     /// logged sign of ovulation tells. Of days to come, up to the third next start: what the
-    /// prediction says. At most 366 days at a time; more, or an end before the beginning, is
+    /// prediction says. Of all days since the newest start but those of logged bleeding nothing is
+    /// said (`unknown`, and null) while a start is probably missing and the user has not answered
+    /// the question about it, and after 120 days without a start. At most 366 days at a time; more, or an end before the beginning, is
     /// refused (422).
     #[oai(path = "/calendar", method = "get", operation_id = "getCalendar")]
     async fn get(
@@ -77,15 +79,15 @@ struct CalendarDay {
     date: Date,
     /// In which phase of a cycle it lies, or most probably will.
     phase: CyclePhase,
-    /// The probability, from 0 to 1, of bleeding: 1 or 0 for what was logged. 0 if the phase is
+    /// The probability, from 0 to 1, of bleeding: 1 or 0 for what was logged. Null if the phase is
     /// unknown: then nothing is said.
-    bleeding: Probability,
-    /// The probability, from 0 to 1, that it is one of the six days that end with ovulation. 0 if
-    /// the phase is unknown: then nothing is said. Information, no contraception.
-    fertile: Probability,
-    /// The probability, from 0 to 1, that ovulation falls on it. 0 if the phase is unknown: then
-    /// nothing is said.
-    ovulation: Probability,
+    bleeding: Nullable<Probability>,
+    /// The probability, from 0 to 1, that it is one of the six days that end with ovulation. Null if
+    /// nothing but bleeding is known of the day. Information, no contraception.
+    fertile: Nullable<Probability>,
+    /// The probability, from 0 to 1, that ovulation falls on it. Null if nothing but bleeding is
+    /// known of the day.
+    ovulation: Nullable<Probability>,
     /// What was logged of it; null for days to come, before the first start and in episodes.
     logged: Nullable<LoggedDay>,
 }
@@ -97,8 +99,8 @@ struct LoggedDay {
     cycle_id: Id,
     /// Its day of that cycle, in days: 1 is the first day of bleeding.
     cycle_day: Days,
-    /// Whether bleeding was logged.
-    bleeding: Flag,
+    /// Whether bleeding was logged; null after the first day of a period whose end was not.
+    bleeding: Nullable<Flag>,
 }
 
 /// A phase of a cycle: bleeding; after it and before the days around ovulation; the day of
@@ -121,9 +123,9 @@ impl From<domain::CalendarDay> for CalendarDay {
         Self {
             date: Scalar(date),
             phase: phase.into(),
-            bleeding: Scalar(bleeding),
-            fertile: Scalar(fertile),
-            ovulation: Scalar(ovulation),
+            bleeding: bleeding.into(),
+            fertile: fertile.into(),
+            ovulation: ovulation.into(),
             logged: Nullable(logged.map(LoggedDay::from)),
         }
     }
@@ -135,7 +137,7 @@ impl From<domain::LoggedDay> for LoggedDay {
         Self {
             cycle_id: Scalar(cycle_id.get()),
             cycle_day: Scalar(cycle_day),
-            bleeding: Scalar(bleeding),
+            bleeding: bleeding.into(),
         }
     }
 }

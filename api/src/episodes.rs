@@ -37,7 +37,7 @@ impl EpisodesApi {
     /// While it goes on there is no prediction; its days are left out of statistics, and
     /// predictions begin anew after it. Episodes of different kinds may share days; one that
     /// shares a day with another of its kind is refused with the other's id (409). Refused (422)
-    /// are a start or an end in the future, and an end before the start.
+    /// are a start or an end in the future, an end before the start, and the 501st episode.
     #[oai(path = "/episodes", method = "post", operation_id = "createEpisode")]
     async fn create(
         &self,

@@ -104,14 +104,19 @@ enum Regularity {
 struct ForecastRecord {
     /// How many settled forecasts are counted: the newest 6 at the most.
     forecasts: Count,
-    /// Mean distance of the predicted from the actual start, in days.
+    /// Mean distance of the predicted from the actual start, in days, to a hundredth.
     mean_absolute_error_days: Amount,
     /// How many actual starts fell into the 80 % range, out of `forecasts`.
     inside_80: Count,
+    /// How many forecasts of that time are left out, because it is still asked whether a start was
+    /// not logged.
+    left_out: Count,
 }
 
-/// That a symptom was logged more often in one phase of the cycle than its days alone explain. A
-/// count, and no cause.
+/// That a symptom was logged more often in one phase of the cycle than explain the days of that phase
+/// on which it could have been logged: those of bleeding in a cycle with an end, since later symptoms
+/// are refused, and all days in one without. A count, and no cause. Nothing is said unless it could
+/// have been logged in another phase too, in at least 3 cycles; signs of ovulation do not count.
 #[derive(Object)]
 struct SymptomPattern {
     /// The symptom, in the user's words.
@@ -124,7 +129,8 @@ struct SymptomPattern {
     days_total: Count,
     /// In how many cycles it was logged in that phase.
     cycles: Count,
-    /// How many times as often as if its days were spread evenly over the days of all phases.
+    /// How many times as often as if its days were spread evenly over the days of all phases on
+    /// which it could have been logged.
     ratio: Amount,
 }
 
@@ -161,11 +167,13 @@ impl From<domain::Insight> for Insight {
 
 impl From<domain::ForecastRecord> for ForecastRecord {
     fn from(record: domain::ForecastRecord) -> Self {
-        let domain::ForecastRecord { forecasts, mean_absolute_error_days, inside_80 } = record;
+        let domain::ForecastRecord { forecasts, mean_absolute_error_days, inside_80, left_out } =
+            record;
         Self {
             forecasts: Scalar(i64::from(forecasts)),
             mean_absolute_error_days: Scalar(mean_absolute_error_days),
             inside_80: Scalar(i64::from(inside_80)),
+            left_out: Scalar(i64::from(left_out)),
         }
     }
 }

@@ -14,8 +14,8 @@ use crate::{
     page::{count, from_the_first, page, ten},
     parameter::{Idempotency, Query},
     scalar::{
-        Count, CyclesAhead, Date, Flag, Id, Instant, Limit, Nullable, Offset, Probability, Scalar,
-        StateVersion, Text,
+        Amount, Count, CyclesAhead, Date, Flag, Id, Instant, Limit, Nullable, Offset, Probability,
+        Scalar, StateVersion, Text,
     },
 };
 
@@ -103,6 +103,8 @@ struct Prediction {
     id: Id,
     /// Whose.
     user_id: Id,
+    /// The logged start that it counts from; null while a process of an earlier release answers.
+    from_start_date: Nullable<Date>,
     /// The day on which the next period is expected to start.
     predicted_start_date: Date,
     /// The last day of bleeding expected then.
@@ -116,8 +118,13 @@ struct Prediction {
     based_on_cycles: Count,
     /// A sentence on how it came about.
     notes: Nullable<Text>,
-    /// Ranges of the start date, for the probabilities 0.5, 0.8 and 0.95.
+    /// Ranges of the start date, for the probabilities 0.5, 0.8 and 0.95: each holds the start with
+    /// as nearly that probability as whole days can.
     intervals: Vec<PredictionInterval>,
+    /// The same in days after `from_start_date`, not rounded: to score forecasts by, or to draw them.
+    /// Where a forecast is no longer active it is the one of the day of that start; of the active one
+    /// it is conditional on today. Null where an earlier release stored the prediction.
+    days_to_start: Nullable<DaysToStart>,
     /// The second and the third next start, in this order.
     upcoming: Vec<UpcomingStart>,
     /// The days on which fertility or ovulation is at least 0.01 probable, ascending.
@@ -159,6 +166,24 @@ struct UpcomingStart {
     confidence_score: Probability,
     /// Ranges of the start date, for the probabilities 0.5, 0.8 and 0.95.
     intervals: Vec<PredictionInterval>,
+}
+
+/// The distribution of a start, in days after a logged one.
+#[derive(Object)]
+struct DaysToStart {
+    /// The mean.
+    mean: Amount,
+    /// The quantiles at the levels 0.025, 0.1, 0.25, 0.5, 0.75, 0.9 and 0.975, in this order.
+    quantiles: Vec<Quantile>,
+}
+
+/// The point that the start comes before with a stated probability.
+#[derive(Object)]
+struct Quantile {
+    /// The probability.
+    level: Probability,
+    /// The point, in days.
+    days: Amount,
 }
 
 /// Why there is no prediction.
@@ -239,6 +264,7 @@ impl From<domain::Prediction> for Prediction {
         let domain::Prediction {
             id,
             user_id,
+            from_start_date,
             predicted_start_date,
             predicted_end_date,
             confidence_score,
@@ -246,6 +272,7 @@ impl From<domain::Prediction> for Prediction {
             based_on_cycles,
             notes,
             intervals,
+            days_to_start,
             upcoming,
             fertility,
             missed_log_probability,
@@ -260,6 +287,7 @@ impl From<domain::Prediction> for Prediction {
         Self {
             id: Scalar(id.get()),
             user_id: Scalar(user_id.get()),
+            from_start_date: from_start_date.into(),
             predicted_start_date: Scalar(predicted_start_date),
             predicted_end_date: Scalar(predicted_end_date),
             confidence_score: Scalar(confidence_score),
@@ -267,6 +295,7 @@ impl From<domain::Prediction> for Prediction {
             based_on_cycles: Scalar(i64::from(based_on_cycles)),
             notes: notes.into(),
             intervals: intervals.into_iter().map(PredictionInterval::from).collect(),
+            days_to_start: Nullable(days_to_start.map(DaysToStart::from)),
             upcoming: upcoming.into_iter().map(UpcomingStart::from).collect(),
             fertility: fertility.into_iter().map(DayFertility::from).collect(),
             fertility_notice: fertility_notice(),
@@ -320,6 +349,20 @@ impl From<domain::NoPrediction> for NoPrediction {
             domain::NoPredictionReason::BeyondCalendar => NoPredictionReason::BeyondCalendar,
         };
         Self { reason, message: Scalar(message), since: since.into() }
+    }
+}
+
+impl From<domain::DaysToStart> for DaysToStart {
+    fn from(days: domain::DaysToStart) -> Self {
+        let domain::DaysToStart { mean, quantiles } = days;
+        let quantiles = quantiles.into_iter().map(Quantile::from).collect();
+        Self { mean: Scalar(mean), quantiles }
+    }
+}
+
+impl From<domain::Quantile> for Quantile {
+    fn from(domain::Quantile { level, days }: domain::Quantile) -> Self {
+        Self { level: Scalar(level), days: Scalar(days) }
     }
 }
 

@@ -36,7 +36,9 @@ impl QuestionsApi {
     /// List one's open questions, newest gap first
     ///
     /// A gap between two starts, or since the newest one, is asked about while it is more probable
-    /// than not that a start in it was not logged and the user has not answered. At most 100.
+    /// than not that a start in it was not logged and the user has not answered. The one since the
+    /// newest start comes back, with the same id, once a start was probably missed after the day of
+    /// the answer `no`. At most 100.
     #[oai(path = "/questions", method = "get", operation_id = "listQuestions")]
     async fn list(
         &self,
@@ -57,10 +59,13 @@ impl QuestionsApi {
 
     /// Answer a question
     ///
-    /// `no`: no start was missed, the gap is one long cycle. `yes`: at least one start was not
+    /// `no`: no start was missed, the gap is one long cycle; of the gap since the newest start, that
+    /// none was missed up to today (UTC). `yes`: at least one start was not
     /// logged; with `missed_start_date` it is logged as a cycle, and there are two gaps. Statistics
-    /// and predictions follow. A question that is not open, or not one's own, is not found; one
-    /// whose gap has become another one in the meantime is refused (409).
+    /// and predictions follow. To say once more, with or without a key, what was said already
+    /// changes nothing, and the version stays. Otherwise a question that is not open, or not one's
+    /// own, is not found; one whose gap has become another one in the meantime is refused (409): so
+    /// is a `missed_start_date` that is logged already.
     #[oai(path = "/questions/:id/answer", method = "post", operation_id = "answerQuestion")]
     async fn answer(
         &self,
@@ -122,6 +127,7 @@ struct NewAnswer {
     answer: YesOrNo,
     /// The first day of bleeding of the start that was missed, if it is known: after `gap_start`
     /// and before `gap_end`. Only with `yes`.
+    #[oai(nullable)]
     missed_start_date: Option<Date>,
 }
 

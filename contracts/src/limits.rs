@@ -29,6 +29,8 @@ pub const TEMPERATURE_MIN_CELSIUS: f64 = 34.0;
 pub const TEMPERATURE_MAX_CELSIUS: f64 = 43.0;
 /// Longest note, in characters.
 pub const NOTES_LENGTH_MAX: usize = 4_000;
+/// Most episodes of one user: a history, which has no pages, has to fit into one message.
+pub const EPISODES_MAX: i64 = 500;
 /// Most rows in a page.
 pub const PAGE_LIMIT_MAX: i64 = 100;
 /// Largest request body, in bytes.

@@ -9,7 +9,7 @@
 pub const MODEL: &str = "shifted_log_nig_mixture";
 /// The version of the constants of this module.
 pub const CONSTANTS_VERSION: u32 = 1;
-/// Model and constants version, as in [`Prediction::method`](crate::Prediction::method).
+/// Model and constants version: what forecasts are labelled with.
 pub const METHOD: &str = "shifted_log_nig_mixture/1";
 
 /// The fixed part of every cycle, in days: it behaves as the luteal phase. The rest of the length

@@ -6,8 +6,8 @@ use std::fmt::{Debug, Formatter, Result};
 use crate::{
     Anchor, CycleNote, CycleStatistics, DateRange, DayForecast, Episode, Forecast,
     ForecastOvulation, ForecastStart, History, Hypothesis, Interval, Length, LoggedCycle, Luteal,
-    Obstacle, Ovulation, PastOvulation, PeriodLength, Prediction, Record, RecordEntry, Said,
-    SegmentedCycle, Situation, State, Statistics, Step, Table, Update, Use, Window,
+    Obstacle, Ovulation, PastOvulation, PeriodLength, Record, RecordEntry, Said, SegmentedCycle,
+    Situation, State, Statistics, Step, Table, Update, Use, Window,
     metrics::{RangeSummary, Summary},
     ovulation::{LhTest, Temperature},
 };
@@ -26,7 +26,7 @@ macro_rules! redacted {
 redacted! {
     Anchor, CycleNote, CycleStatistics, DateRange, DayForecast, Episode, Forecast,
     ForecastOvulation, ForecastStart, History, Hypothesis, Interval, Length, LhTest, LoggedCycle,
-    Luteal, Obstacle, Ovulation, PastOvulation, PeriodLength, Prediction, RangeSummary, Record,
+    Luteal, Obstacle, Ovulation, PastOvulation, PeriodLength, RangeSummary, Record,
     RecordEntry, Said, SegmentedCycle, State, Statistics, Step, Summary, Table, Temperature, Update,
     Use, Window,
 }

@@ -3,15 +3,13 @@
 use chrono::{Days, NaiveDate};
 
 use crate::{
-    Ahead, DateRange, Interval, Luteal, Obstacle, Ovulation, PeriodLength, Prediction, State,
-    Table,
-    constants::{CONFIDENCE_WITHIN_DAYS, INTERVAL_LEVELS, METHOD, PERIOD_MAX_DAYS, SILENCE_DAYS},
+    Ahead, Luteal, Obstacle, Ovulation, PeriodLength, State, Table,
+    constants::{CONFIDENCE_WITHIN_DAYS, INTERVAL_LEVELS, PERIOD_MAX_DAYS, QUANTILE_LEVELS},
     history::days_between,
+    next_start::NextStart,
 };
 
-/// Truncation that takes away less than this leaves the later starts to the model's own formula.
-const TRUNCATED_MIN: f64 = 0.01;
-/// The range of ovulation holds it with at least this probability.
+/// The range of ovulation holds it with about this probability.
 const OVULATION_LEVEL: f64 = 0.8;
 
 /// All that a forecast is made from.
@@ -26,6 +24,9 @@ pub struct Situation<'a> {
     /// The last day of which it is known that no period started on it: today, or yesterday if one
     /// may still start today. None makes a forecast as of the newest start.
     pub open_until: Option<NaiveDate>,
+    /// Whether the person says that a start since the newest one was missed, and not when: then it is
+    /// over, and the next start is the one after it.
+    pub missed_start: bool,
     /// The day of ovulation in this cycle, if tests or temperatures showed it.
     pub ovulation: Option<NaiveDate>,
     /// What is known about the person's luteal phase.
@@ -34,13 +35,28 @@ pub struct Situation<'a> {
     pub period: PeriodLength,
 }
 
+/// What the date of the next start rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Basis {
+    /// The lengths of earlier cycles, or what is usual while none is known.
+    Lengths,
+    /// The ovulation that was seen in this cycle.
+    Ovulation,
+    /// The lengths; a start since the newest logged one was missed.
+    MissedStart,
+    /// The lengths; nothing was logged for so long that a cycle may begin on any day.
+    Silence,
+}
+
 /// The next three starts, the ovulations before them, and probabilities for each day.
 #[derive(Clone, PartialEq)]
 pub struct Forecast {
     last_start: NaiveDate,
     bled_days: Option<u32>,
-    known_lengths: u32,
     period: PeriodLength,
+    /// P(a period lasts at least 1, 2, …, 31 days).
+    lasts: [f64; PERIOD_MAX_DAYS as usize],
+    basis: Basis,
     cycles: [Cycle; 3],
 }
 
@@ -56,7 +72,7 @@ struct Cycle {
 /// What is said about one start to come.
 #[derive(Clone, Copy, PartialEq)]
 pub struct ForecastStart {
-    /// The day that is shown: the median.
+    /// The day that is shown: the median. Always after the newest start and after `open_until`.
     pub date: NaiveDate,
     /// The last day of the period that begins then, if it is of the expected length.
     pub period_end: NaiveDate,
@@ -64,8 +80,39 @@ pub struct ForecastStart {
     pub within_two_days: f64,
     /// Ranges of the start at 0.5, 0.8 and 0.95, each containing the one before it and `date`.
     pub intervals: [Interval; 3],
+    /// The same in days after the newest logged start, not rounded.
+    pub days: DaysToStart,
     /// The ovulation before this start.
     pub ovulation: ForecastOvulation,
+}
+
+/// The distribution of a start in real-valued days after the newest logged one: what forecasts are
+/// scored by, and curves drawn from.
+#[derive(Clone, Copy, PartialEq)]
+pub struct DaysToStart {
+    /// The mean.
+    pub mean: f64,
+    /// The quantiles at [`QUANTILE_LEVELS`], ascending.
+    pub quantiles: [f64; QUANTILE_LEVELS.len()],
+}
+
+/// A range of start dates, both ends inclusive, that holds the start with a stated probability: with
+/// as nearly that as whole days can.
+#[derive(Clone, Copy, PartialEq)]
+pub struct Interval {
+    /// The probability, 0 to 1, that the start falls inside.
+    pub level: f64,
+    /// The days.
+    pub range: DateRange,
+}
+
+/// A range of civil dates, both ends inclusive.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct DateRange {
+    /// The first day.
+    pub start: NaiveDate,
+    /// The last day, never before `start`.
+    pub end: NaiveDate,
 }
 
 /// What is said about one ovulation.
@@ -73,9 +120,10 @@ pub struct ForecastStart {
 pub struct ForecastOvulation {
     /// The day that is shown: the median.
     pub date: NaiveDate,
-    /// Holds ovulation with a probability of at least 0.8.
+    /// Holds ovulation with a probability of about 0.8.
     pub range: DateRange,
-    /// The days at least 0.25 probably fertile. Information only: this is **not contraception**.
+    /// The days at least 0.25 probably fertile, or, where none is, at least half as probably as the
+    /// most fertile one. Information only: this is **not contraception**.
     pub fertile_window: DateRange,
 }
 
@@ -92,45 +140,49 @@ pub struct DayForecast {
 }
 
 impl Forecast {
-    /// Makes the forecast.
+    /// Makes the forecast: see [`Basis`] for what the next start may rest on.
     ///
-    /// With a known day of ovulation the next start follows from it, as long as that leaves room
-    /// after `open_until`. From 120 open days on ([`SILENCE_DAYS`]) cycles are taken to have gone on
-    /// unlogged: the next start is then the first of a renewal process in equilibrium, as probable
-    /// on the j-th day to come as a cycle of at least j days is. Once `open_until` has ruled out more than 1 % of the next start's days,
-    /// the later starts are sums of the next one and one or two further cycles, taken as
+    /// Once days that passed have ruled out more than 1 % of the next start's, or something else than
+    /// the lengths dates it, the later starts are sums of it and one or two further cycles, taken as
     /// independent; before, they come from the model's own formula.
     ///
     /// # Errors
     ///
     /// [`Obstacle::BeyondCalendar`] at the end of the calendar.
     pub fn new(situation: &Situation<'_>) -> Result<Self, Obstacle> {
-        let Situation { state, last_start, last_end, open_until, ovulation, luteal, period } =
-            *situation;
-        let since_start = |day: NaiveDate| u32::try_from(days_between(last_start, day)).ok();
-        let open_days = open_until.and_then(since_start);
-        let ovulation_day = ovulation.and_then(since_start);
-        let Starts { current, next: [next, second, third] } =
-            Starts::of(state, open_days, ovulation_day, &luteal);
-        if last_start
-            .checked_add_days(Days::new(u64::from(third.last_day() + PERIOD_MAX_DAYS)))
-            .is_none()
-        {
-            return Err(Obstacle::BeyondCalendar);
-        }
-        let of_a_cycle = Ovulation::before(&state.table(Ahead::Next), &luteal);
+        let Situation { state, last_start, last_end, luteal, period, .. } = *situation;
+        let cycle = state.table(Ahead::Next);
+        let NextStart { basis, start: next, ovulation: current, is_conditioned } =
+            NextStart::of(situation, &cycle);
+        let second_cycle = state.table(Ahead::Second);
+        let (second, third) = match basis {
+            Basis::Lengths if !is_conditioned => (second_cycle, state.table(Ahead::Third)),
+            Basis::MissedStart if !is_conditioned => {
+                (state.table(Ahead::Third), next.followed_by(&second_cycle))
+            }
+            _ => (next.followed_by(&cycle), next.followed_by(&second_cycle)),
+        };
+        reaches(last_start, &third)?;
+        let of_a_cycle = Ovulation::before(&cycle, &luteal);
         let (after_next, after_second) = (of_a_cycle.after(&next), of_a_cycle.after(&second));
+        let bled_days = last_end.and_then(|end| u32::try_from(days_between(last_start, end)).ok());
         Ok(Self {
             last_start,
-            bled_days: last_end.and_then(since_start).map(|days| days.saturating_add(1)),
-            known_lengths: state.lengths(),
+            bled_days: bled_days.map(|days| days.saturating_add(1)),
             period,
+            lasts: period.lasts(),
+            basis,
             cycles: [
                 Cycle { start: next, ovulation: current },
                 Cycle { start: second, ovulation: after_next },
                 Cycle { start: third, ovulation: after_second },
             ],
         })
+    }
+
+    /// What the date of the next start rests on.
+    pub fn basis(&self) -> Basis {
+        self.basis
     }
 
     /// The table of a start to come, in days after the last logged one.
@@ -145,43 +197,13 @@ impl Forecast {
 
     /// What is said about a start to come.
     pub fn start(&self, ahead: Ahead) -> ForecastStart {
-        let Cycle { start, ovulation } = self.cycle(ahead);
-        let date_days = start.date_days();
-        let range = |(first, last)| DateRange { start: self.date(first), end: self.date(last) };
-        ForecastStart {
-            date: self.date(date_days),
-            period_end: self.date(date_days + self.period.days() - 1),
-            within_two_days: start.probability_within(CONFIDENCE_WITHIN_DAYS),
-            intervals: INTERVAL_LEVELS
-                .map(|level| Interval { level, range: range(start.whole_days(level)) }),
-            ovulation: ForecastOvulation {
-                date: self.date(ovulation.table().date_days()),
-                range: range(ovulation.table().whole_days(OVULATION_LEVEL)),
-                fertile_window: range(ovulation.fertile_days()),
-            },
-        }
-    }
-
-    /// The forecast of the next start as a [`Prediction`].
-    pub fn prediction(&self) -> Prediction {
-        let said = self.start(Ahead::Next);
-        Prediction {
-            predicted_start: said.date,
-            predicted_end: said.period_end,
-            confidence: said.within_two_days,
-            method: METHOD,
-            based_on_cycles: self.known_lengths,
-            intervals: said.intervals,
-            ovulation: said.ovulation.date,
-            ovulation_range: said.ovulation.range,
-            fertile_window: said.ovulation.fertile_window,
-        }
+        self.cycle(ahead).said(self.last_start, self.period)
     }
 
     /// The last day of which [`Forecast::day`] says something: the third start to come. After it a
     /// fourth would count.
     pub fn last_day(&self) -> NaiveDate {
-        self.date(self.table(Ahead::Third).date_days())
+        date_after(self.last_start, self.table(Ahead::Third).date_days())
     }
 
     /// What is said about a day; none before the newest start and after [`Forecast::last_day`].
@@ -206,9 +228,8 @@ impl Forecast {
             None => self.period.lasts_probability(day.saturating_add(1)),
         };
         let later = self.cycles.iter().flat_map(|cycle| {
-            (1..=PERIOD_MAX_DAYS.min(day + 1)).map(|length| {
-                cycle.start.probability(day + 1 - length) * self.period.lasts_probability(length)
-            })
+            let starts = (0..=day).rev();
+            starts.zip(self.lasts).map(|(start, lasts)| cycle.start.probability(start) * lasts)
         });
         capped(current + later.sum::<f64>())
     }
@@ -220,54 +241,64 @@ impl Forecast {
             Ahead::Third => &self.cycles[2],
         }
     }
+}
 
-    /// The date so many days after the newest start. `new` made sure that the last one exists.
-    fn date(&self, days: u32) -> NaiveDate {
-        self.last_start.checked_add_days(Days::new(days.into())).unwrap_or(NaiveDate::MAX)
+impl ForecastStart {
+    /// What [`Forecast::start`] says about the next start, without the work for those after it.
+    ///
+    /// # Errors
+    ///
+    /// [`Obstacle::BeyondCalendar`] at the end of the calendar.
+    pub fn next(situation: &Situation<'_>) -> Result<Self, Obstacle> {
+        let Situation { state, last_start, period, .. } = *situation;
+        let NextStart { start, ovulation, .. } =
+            NextStart::of(situation, &state.table(Ahead::Next));
+        reaches(last_start, &start)?;
+        Ok(Cycle { start, ovulation }.said(last_start, period))
     }
 }
 
-/// The starts to come, and the ovulation before the first of them.
-struct Starts {
-    current: Ovulation,
-    next: [Table; 3],
+impl Cycle {
+    fn said(&self, last_start: NaiveDate, period: PeriodLength) -> ForecastStart {
+        let Self { start, ovulation } = self;
+        let date = |days| date_after(last_start, days);
+        let range = |(first, last)| DateRange { start: date(first), end: date(last) };
+        ForecastStart {
+            date: date(start.date_days()),
+            period_end: date(start.date_days() + period.days() - 1),
+            within_two_days: start.probability_within(CONFIDENCE_WITHIN_DAYS),
+            intervals: INTERVAL_LEVELS
+                .map(|level| Interval { level, range: range(start.whole_days(level)) }),
+            days: DaysToStart {
+                mean: start.mean_days(),
+                quantiles: QUANTILE_LEVELS.map(|level| start.quantile_days(level)),
+            },
+            ovulation: ForecastOvulation {
+                date: date(ovulation.table().date_days()),
+                range: range(ovulation.table().whole_days(OVULATION_LEVEL)),
+                fertile_window: range(ovulation.fertile_days()),
+            },
+        }
+    }
 }
 
-impl Starts {
-    fn of(
-        state: &State,
-        open_days: Option<u32>,
-        ovulation_day: Option<u32>,
-        luteal: &Luteal,
-    ) -> Self {
-        let cycle = state.table(Ahead::Next);
-        let still_open = |table: &Table| match open_days {
-            Some(days) => table.given_open_until(days),
-            None => Some(table.clone()),
-        };
-        let from_ovulation = ovulation_day
-            .and_then(|day| Some((still_open(&luteal.next_start_after(day))?, Ovulation::on(day))));
-        let in_silence = open_days.filter(|days| *days >= SILENCE_DAYS).map(|days| {
-            (cycle.recurrence_after(days), Ovulation::in_silence(&cycle, days, luteal))
-        });
-        let truncated = open_days.is_some_and(|days| cycle.later_than(days) < 1.0 - TRUNCATED_MIN);
-        let second = state.table(Ahead::Second);
-        let known = from_ovulation.or(in_silence);
-        let is_sum = known.is_some() || truncated;
-        let (next, current) = known.unwrap_or_else(|| {
-            let next = still_open(&cycle).unwrap_or_else(|| cycle.clone());
-            let current =
-                ovulation_day.map_or_else(|| Ovulation::before(&next, luteal), Ovulation::on);
-            (next, current)
-        });
-        let later = if is_sum {
-            [next.followed_by(&cycle), next.followed_by(&second)]
-        } else {
-            [second, state.table(Ahead::Third)]
-        };
-        let [second, third] = later;
-        Self { current, next: [next, second, third] }
+impl DateRange {
+    /// Whether `day` is one of its days.
+    pub fn contains(&self, day: NaiveDate) -> bool {
+        self.start <= day && day <= self.end
     }
+}
+
+/// Whether the calendar holds every date that follows from these starts.
+fn reaches(last_start: NaiveDate, starts: &Table) -> Result<(), Obstacle> {
+    let days = u64::from(starts.last_day()) + u64::from(PERIOD_MAX_DAYS);
+    let last = last_start.checked_add_days(Days::new(days));
+    last.map(drop).ok_or(Obstacle::BeyondCalendar)
+}
+
+/// The date so many days after the newest start. [`reaches`] made sure that the last one exists.
+fn date_after(last_start: NaiveDate, days: u32) -> NaiveDate {
+    last_start.checked_add_days(Days::new(days.into())).unwrap_or(NaiveDate::MAX)
 }
 
 /// Sums of probabilities of nearly exclusive events can pass 1 by what they have in common.

@@ -50,15 +50,12 @@ impl PeriodLength {
         }
     }
 
-    /// P(the period lasts at least so many days), given that it has lasted `lasted` days already.
-    pub fn lasts_probability_given(&self, days: u32, lasted: u32) -> f64 {
-        let known = self.lasts_probability(lasted);
-        if days <= lasted {
-            1.0
-        } else if known < f64::MIN_POSITIVE {
-            0.0
-        } else {
-            self.lasts_probability(days) / known
-        }
+    /// P(it lasts at least so many days), from 1 day to 31.
+    pub(crate) fn lasts(&self) -> [f64; PERIOD_MAX_DAYS as usize] {
+        let mut days = 0;
+        [(); PERIOD_MAX_DAYS as usize].map(|()| {
+            days += 1;
+            self.lasts_probability(days)
+        })
     }
 }

@@ -23,18 +23,6 @@ impl LengthSums {
         self.count
     }
 
-    /// The mean without its fraction, in days; none without a length.
-    pub(crate) fn mean_floor(&self) -> Option<i32> {
-        self.sum.checked_div(i64::from(self.count)).and_then(|mean| i32::try_from(mean).ok())
-    }
-
-    /// The mean to the nearest day, halves upwards; none without a length.
-    pub(crate) fn mean_rounded(&self) -> Option<i32> {
-        let count = i64::from(self.count);
-        let mean = (2 * self.sum + count).checked_div(2 * count)?;
-        i32::try_from(mean).ok()
-    }
-
     /// The mean in days; none without a length.
     pub(crate) fn mean(&self) -> Option<f64> {
         (self.count > 0).then(|| ratio(i128::from(self.sum), i128::from(self.count)))

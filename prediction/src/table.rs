@@ -111,11 +111,30 @@ impl Table {
         (self.quantile_days(outside), self.quantile_days(1.0 - outside))
     }
 
-    /// First and last whole day of that interval, both inclusive: it holds at least `level`.
+    /// The range of whole days, both inclusive, that holds the day with as nearly `level` as whole
+    /// days can. It grows from the shown day to that side on which more is left outside, so it is a
+    /// central one, and lies in that of a greater level. The ends of [`Table::interval_days`], rounded
+    /// to whole days, would hold far more: half a day of probability on either side.
     pub fn whole_days(&self, level: f64) -> (u32, u32) {
-        let (first, last) = self.interval_days(level);
-        let inside = |day: f64| day_of(day).clamp(self.first, self.last_day());
-        (inside(first), inside(last))
+        let date = self.date_days();
+        let off = |(first, last)| (level - self.probability_between(first, last)).abs();
+        let mut nearest = (date, date);
+        let (mut first, mut last) = nearest;
+        while self.probability_between(first, last) < level {
+            let before = first.checked_sub(1).map_or(0.0, |day| 1.0 - self.later_than(day));
+            let after = self.later_than(last);
+            if before > after && first > self.first {
+                first -= 1;
+            } else if last < self.last_day() {
+                last += 1;
+            } else {
+                break;
+            }
+            if off((first, last)) < off(nearest) {
+                nearest = (first, last);
+            }
+        }
+        nearest
     }
 
     /// P(it is within `days` days of the shown one).

@@ -1,10 +1,15 @@
 //! Forecasts made strictly in time order: what the record of a person and the backtest count.
 
 use crate::{
-    Ahead, CYCLE_LENGTH_DAYS_DEFAULT, LENGTHS_USED_MAX, Length, Table, Window,
+    Ahead, Length, Table, Window,
     constants::{METHOD, QUANTILE_LEVELS},
     numbers::{day_of, days, real},
 };
+
+/// How many of the newest lengths the rules of six take at most.
+const RULE_LENGTHS_MAX: usize = 6;
+/// What the rules say while no length is known, in days.
+const RULE_LENGTH_DEFAULT_DAYS: f64 = 28.0;
 
 /// A way to forecast a cycle length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +57,7 @@ impl Method {
     pub fn name(self) -> &'static str {
         match self {
             Self::Model => METHOD,
-            Self::EarlierRule => crate::METHOD,
+            Self::EarlierRule => "average_cycle_length",
             Self::MeanOfAll => "mean_of_all",
             Self::MedianOfSix => "median_of_six",
         }
@@ -94,13 +99,13 @@ impl Said {
 
     /// What a rule says; the model's own method says the mean.
     fn by_rule(rule: Method, known: &[Length]) -> Self {
-        let newest = &known[known.len().saturating_sub(LENGTHS_USED_MAX)..];
+        let newest = &known[known.len().saturating_sub(RULE_LENGTHS_MAX)..];
         let value = match rule {
             Method::EarlierRule => mean(newest).map(f64::floor),
             Method::MedianOfSix => median(newest),
             Method::MeanOfAll | Method::Model => mean(known),
         };
-        let mean_days = value.unwrap_or_else(|| f64::from(CYCLE_LENGTH_DAYS_DEFAULT));
+        let mean_days = value.unwrap_or(RULE_LENGTH_DEFAULT_DAYS);
         Self { mean_days, date_days: day_of(mean_days), quantiles_days: None, table: None }
     }
 }

@@ -1,10 +1,9 @@
-//! Worked examples with hand-computed dates.
+//! Worked examples with hand-computed numbers.
 #![expect(clippy::unwrap_used, reason = "a test that cannot build its input has failed")]
 
 use chrono::{Days, NaiveDate};
 use lunation_prediction::{
-    DateRange, History, HistoryError, LoggedCycle, METHOD, Prediction, Regularity, predict,
-    predict_at, statistics,
+    History, HistoryError, Length, LoggedCycle, Method, Regularity, statistics, walk_forward,
 };
 
 fn day(text: &str) -> NaiveDate {
@@ -26,26 +25,6 @@ fn with_lengths(lengths: &[u64]) -> History {
     History::new(cycles).unwrap()
 }
 
-/// The predicted start as days after the last logged one.
-fn predicted_length(lengths: &[u64]) -> i64 {
-    let history = with_lengths(lengths);
-    let last = history.cycles().last().unwrap().start;
-    (predict(&history).unwrap().predicted_start - last).num_days()
-}
-
-/// First and last day, both inclusive, from a given date.
-type Offsets = (i64, i64);
-
-/// The ranges of the start as offsets from the predicted start.
-fn offsets(prediction: &Prediction) -> Vec<Offsets> {
-    let from = |date: NaiveDate| (date - prediction.predicted_start).num_days();
-    prediction.intervals.iter().map(|i| (from(i.range.start), from(i.range.end))).collect()
-}
-
-fn percent(probability: f64) -> String {
-    format!("{:.0}", probability * 100.0)
-}
-
 fn walk_through() -> History {
     History::new(vec![
         cycle("2024-11-15", Some("2024-11-20")),
@@ -56,77 +35,13 @@ fn walk_through() -> History {
 }
 
 #[test]
-fn the_earlier_walk_through_is_predicted_to_the_day() {
-    let prediction = predict(&walk_through()).unwrap();
-    assert_eq!(prediction.predicted_start.to_string(), "2025-02-07");
-    assert_eq!(prediction.predicted_end.to_string(), "2025-02-12");
-    assert_eq!(prediction.method, METHOD);
-    assert_eq!(prediction.based_on_cycles, 2);
-    assert!((prediction.confidence - 0.79).abs() < 1e-12);
-    assert_eq!(offsets(&prediction), [(-1, 2), (-2, 3), (-4, 6)]);
-    assert_eq!(prediction.intervals.map(|i| percent(i.level)), ["50", "80", "95"]);
-    assert_eq!(prediction.ovulation.to_string(), "2025-01-24");
-    let range = |start, end| DateRange { start: day(start), end: day(end) };
-    assert!(prediction.fertile_window == range("2025-01-19", "2025-01-24"));
-    assert!(prediction.ovulation_range == range("2025-01-22", "2025-01-27"));
-}
-
-#[test]
-fn nothing_logged_predicts_nothing() {
-    assert!(predict(&History::default()).is_none());
-    assert!(predict_at(&walk_through(), 3).is_none());
+fn nothing_logged_has_no_regularity() {
     assert_eq!(statistics(&History::default()).regularity, Regularity::Unknown);
-}
-
-#[test]
-fn one_cycle_falls_back_on_defaults() {
-    let prediction = predict(&History::new(vec![cycle("2025-01-10", None)]).unwrap()).unwrap();
-    assert_eq!(prediction.predicted_start.to_string(), "2025-02-07");
-    assert_eq!(prediction.predicted_end.to_string(), "2025-02-11");
-    assert_eq!(prediction.based_on_cycles, 0);
-    assert_eq!(offsets(&prediction), [(-1, 4), (-2, 7), (-4, 11)]);
-}
-
-#[test]
-fn the_mean_loses_its_fraction_and_takes_six_lengths() {
-    assert_eq!(predicted_length(&[28, 29]), 28);
-    assert_eq!(predicted_length(&[28, 29, 29, 29, 29, 29]), 28);
-    assert_eq!(predicted_length(&[400, 30, 30, 30, 30, 30, 30]), 30);
-    assert_eq!(predict(&with_lengths(&[28; 9])).unwrap().based_on_cycles, 6);
-}
-
-#[test]
-fn each_class_has_its_own_confidence() {
-    // Population variances 1, 2.25, 4 and 6.25 days squared; the bounds are 2 and 5.
-    let of = |lengths: &[u64]| percent(predict(&with_lengths(lengths)).unwrap().confidence);
-    let classes: [&[u64]; 6] = [&[], &[28], &[28, 30], &[28, 31], &[26, 30], &[25, 30]];
-    assert_eq!(classes.map(of), ["58", "60", "79", "75", "75", "58"]);
-}
-
-/// The table of the README, row by row; the default of 28 days leaves every range uncut.
-#[test]
-fn each_class_has_its_own_ranges() {
-    let classes: [(&[u64], [Offsets; 4]); 5] = [
-        (&[], [(-1, 4), (-2, 7), (-4, 11), (-3, 8)]),
-        (&[28], [(-3, 2), (-5, 5), (-8, 8), (-5, 4)]),
-        (&[28, 30], [(-1, 2), (-2, 3), (-4, 6), (-2, 3)]),
-        (&[28, 31], [(-1, 2), (-2, 4), (-5, 6), (-3, 3)]),
-        (&[25, 30], [(-2, 2), (-4, 5), (-6, 11), (-4, 4)]),
-    ];
-    for (lengths, expected) in classes {
-        let prediction = predict(&with_lengths(lengths)).unwrap();
-        let from = |date: NaiveDate| (date - prediction.ovulation).num_days();
-        let range = prediction.ovulation_range;
-        assert_eq!(offsets(&prediction), expected[..3], "{lengths:?}");
-        assert_eq!((from(range.start), from(range.end)), expected[3], "{lengths:?}");
-    }
 }
 
 #[test]
 fn a_variance_on_a_bound_belongs_to_the_wider_class() {
     // 0 + 0 + 3 squared over 3, less the squared mean offset of 1, is 2; 9 + 1 + 1 + 9 over 4 is 5.
-    assert_eq!(percent(predict(&with_lengths(&[28, 28, 31])).unwrap().confidence), "75");
-    assert_eq!(percent(predict(&with_lengths(&[26, 28, 30, 32])).unwrap().confidence), "58");
     let exactly_two = statistics(&with_lengths(&[28, 28, 31]));
     assert_eq!(exactly_two.cycle_variance_days2, Some(2.0));
     assert_eq!(exactly_two.regularity, Regularity::Regular);
@@ -136,44 +51,16 @@ fn a_variance_on_a_bound_belongs_to_the_wider_class() {
 }
 
 #[test]
-fn period_lengths_are_averaged_rounded_and_bounded() {
-    let length = |ends: &[Option<&str>]| {
-        let starts = ["2025-01-01", "2025-02-01", "2025-03-10"];
-        let cycles = starts.iter().zip(ends).map(|(start, end)| cycle(start, *end));
-        let prediction = predict(&History::new(cycles.collect()).unwrap()).unwrap();
-        (prediction.predicted_end - prediction.predicted_start).num_days() + 1
-    };
-    assert_eq!(length(&[Some("2025-01-04"), Some("2025-02-05"), None]), 5); // 4.5
-    assert_eq!(length(&[Some("2025-01-04"), Some("2025-02-04"), Some("2025-03-14")]), 4); // 4.33
-    assert_eq!(length(&[Some("2025-01-01"), None, None]), 1);
-    assert_eq!(length(&[None, None, Some("2027-03-10")]), 31);
-}
-
-#[test]
-fn a_very_short_cycle_keeps_every_date_after_the_last_start() {
-    let history = with_lengths(&[2, 2]);
-    let last = history.cycles()[2].start;
-    let prediction = predict(&history).unwrap();
-    assert_eq!(offsets(&prediction), [(-1, 2), (-1, 3), (-1, 6)]);
-    assert_eq!(prediction.ovulation, last);
-    assert!(prediction.fertile_window == DateRange { start: last, end: last });
-}
-
-#[test]
 fn absurd_dates_neither_panic_nor_overflow() {
     let cycles = |starts: &[NaiveDate]| {
         let cycles = starts.iter().map(|start| LoggedCycle { start: *start, end: Some(*start) });
         History::new(cycles.collect()).unwrap()
     };
-    assert!(predict(&cycles(&[NaiveDate::MAX])).is_none());
-    assert!(predict(&cycles(&[NaiveDate::MIN, NaiveDate::MAX])).is_none());
-    assert!(predict(&cycles(&[NaiveDate::MIN])).is_some());
     let span = statistics(&cycles(&[NaiveDate::MIN, NaiveDate::MAX]));
     let days = (NaiveDate::MAX - NaiveDate::MIN).num_days();
     assert_eq!(span.cycles[0].cycle_length_days.map(i64::from), Some(days));
     let whole_period = LoggedCycle { start: NaiveDate::MIN, end: Some(NaiveDate::MAX) };
     assert_eq!(whole_period.period_length_days().map(i64::from), Some(days + 1));
-    assert_eq!(predicted_length(&[900]), 900);
 }
 
 #[test]
@@ -223,12 +110,24 @@ fn what_is_no_history_is_refused_by_position() {
 #[test]
 fn debug_and_errors_show_no_date() {
     let history = walk_through();
-    let prediction = predict(&history).unwrap();
-    let shown = format!(
-        "{history:?} {prediction:?} {:?} {:?} {:?}",
-        history.cycles(),
-        statistics(&history),
-        prediction.intervals
-    );
+    let shown = format!("{history:?} {:?} {:?}", history.cycles(), statistics(&history));
     assert!(!shown.contains(|c: char| c.is_ascii_digit()), "{shown}");
+}
+
+#[test]
+fn the_rules_say_what_they_always_said() {
+    let said = |method, lengths: &[u32]| {
+        let mut lengths: Vec<Length> = lengths.iter().map(|days| Length::new(*days)).collect();
+        lengths.push(Length::new(28));
+        let newest = walk_forward(method, None, &lengths).pop().unwrap();
+        (newest.said.mean_days, newest.said.date_days)
+    };
+    let rules = [Method::EarlierRule, Method::MeanOfAll, Method::MedianOfSix];
+    assert_eq!(rules.map(|rule| said(rule, &[])), [(28.0, 28); 3]);
+    // The earlier rule: the mean of six without its fraction.
+    assert_eq!(said(Method::EarlierRule, &[28, 29]), (28.0, 28));
+    assert_eq!(said(Method::EarlierRule, &[28, 29, 29, 29, 29, 29]), (28.0, 28));
+    assert_eq!(said(Method::EarlierRule, &[400, 30, 30, 30, 30, 30, 30]), (30.0, 30));
+    assert_eq!(said(Method::MeanOfAll, &[28, 29]), (28.5, 29));
+    assert_eq!(said(Method::MedianOfSix, &[400, 20, 30, 30, 31, 31, 90]), (30.5, 31));
 }

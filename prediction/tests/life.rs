@@ -3,10 +3,10 @@
 
 use chrono::{Days, NaiveDate};
 use lunation_prediction::{
-    Ahead, Anchor, CycleNote, CyclesInGap, Episode, EpisodeKind, Forecast, History, Length,
-    LoggedCycle, Luteal, Obstacle, PeriodLength, Situation, State, UpdateError, Use, age_years,
-    constants::METHOD,
-    ovulation::{LhTest, Temperature, from_temperatures, from_tests},
+    Ahead, Anchor, Basis, CycleNote, CyclesInGap, Episode, EpisodeKind, Forecast, History, Length,
+    LoggedCycle, Luteal, Obstacle, Ovulation, PeriodLength, Situation, State, UpdateError, Use,
+    age_years,
+    ovulation::{LhTest, Temperature, from_signs, from_temperatures, from_tests},
     record, timeline,
 };
 
@@ -34,6 +34,7 @@ fn situation(state: &State) -> Situation<'_> {
         last_start: day("2025-01-01"),
         last_end: None,
         open_until: None,
+        missed_start: false,
         ovulation: None,
         luteal: Luteal::from_past(&[]),
         period: PeriodLength::from_past(&[]),
@@ -132,9 +133,8 @@ fn somebody_late_is_told_a_day_to_come() {
     let mut open = situation(&state);
     for days in (1..240).chain([3_000, 43_830]) {
         open.open_until = Some(open.last_start + Days::new(days));
-        let prediction = Forecast::new(&open).unwrap().prediction();
-        assert!(prediction.predicted_start > open.last_start + Days::new(days));
-        assert_eq!(prediction.method, METHOD);
+        let said = Forecast::new(&open).unwrap().start(Ahead::Next);
+        assert!(said.date > open.last_start + Days::new(days));
     }
 }
 
@@ -154,7 +154,7 @@ fn who_was_silent_for_long_may_start_on_any_day_of_a_cycle() {
     let ranges = silent
         .intervals
         .map(|interval| (after(&open, interval.range.start), after(&open, interval.range.end)));
-    assert_eq!((after(&open, silent.date), ranges), (15, [(8, 22), (3, 26), (1, 29)]));
+    assert_eq!((after(&open, silent.date), ranges), (15, [(8, 21), (4, 26), (2, 29)]));
     assert!((silent.within_two_days - 5.0 / 29.0).abs() < 0.01, "{}", silent.within_two_days);
     // The same whenever it is asked, and ovulation with it.
     open.open_until = Some(open.last_start + Days::new(1_120));
@@ -181,6 +181,138 @@ fn a_known_ovulation_dates_the_next_start() {
     assert_eq!(said.ovulation.fertile_window.start, day("2025-01-15"));
     let calendar = Forecast::new(&situation(&state)).unwrap().start(Ahead::Next);
     assert!(said.within_two_days > calendar.within_two_days);
+}
+
+#[test]
+fn a_sign_is_believed_less_with_each_day_without_the_start_that_it_says() {
+    let state = State::replay(None, &[Length::new(28), Length::new(29), Length::new(28)]);
+    let mut known = situation(&state);
+    let mut calendar = known;
+    known.ovulation = Some(known.last_start + Days::new(14));
+    let (mut believed, mut before) = (Vec::new(), known.last_start);
+    for days in 14..60 {
+        known.open_until = Some(known.last_start + Days::new(days));
+        calendar.open_until = known.open_until;
+        let forecast = Forecast::new(&known).unwrap();
+        let said = forecast.start(Ahead::Next);
+        assert!(said.date > known.open_until.unwrap() && said.date >= before, "{days}");
+        before = said.date;
+        if forecast.basis() == Basis::Ovulation {
+            believed.push(days);
+        }
+        // It is never all but certain that the start is on one of the next days, on each day anew.
+        assert!(days <= 14 + 19 || said.within_two_days < 0.85, "{days}: {}", said.within_two_days);
+        // Twelve days after the expected start the sign says nothing of any day.
+        assert!(days < 14 + 26 || forecast == Forecast::new(&calendar).unwrap(), "{days}");
+    }
+    assert!(
+        believed.first() == Some(&14) && believed.windows(2).all(|pair| pair[1] == pair[0] + 1)
+    );
+    let last = *believed.last().unwrap();
+    assert!((14 + 14 + 2..=14 + 14 + 5).contains(&last), "{last}");
+}
+
+#[test]
+fn the_day_of_a_sign_is_not_certain() {
+    let state = State::replay(None, &[Length::new(28); 6]);
+    let mut known = situation(&state);
+    known.ovulation = Some(known.last_start + Days::new(14));
+    let forecast = Forecast::new(&known).unwrap();
+    let on = |days| forecast.day(known.last_start + Days::new(days)).unwrap();
+    assert!((0.5..0.75).contains(&on(14).ovulation), "{}", on(14).ovulation);
+    assert!(on(13).ovulation > 0.05 && on(15).ovulation > 0.15 && on(16).ovulation > 0.05);
+    // Two days that follow may be fertile too; and so may others, if the sign was wrong.
+    assert!(on(15).fertile > 0.2 && on(16).fertile > 0.05 && on(17).fertile > 0.0);
+    assert!(on(9).fertile > 0.6 && on(14).fertile > 0.8);
+    let seen = Ovulation::seen(0);
+    let shares: Vec<f64> = (0..4).map(|day| seen.probability(day)).collect();
+    assert!(
+        (shares.iter().sum::<f64>() - 1.0).abs() < 1e-12 && shares[0] > 0.69 && shares[3] == 0.0
+    );
+}
+
+#[test]
+fn a_later_rise_of_temperature_is_believed_more_than_an_earlier_test() {
+    let positive = [LhTest { date: day("2025-01-11"), positive: true }];
+    let chart = |first: &str| -> Vec<Temperature> {
+        let values = [36.4, 36.45, 36.4, 36.5, 36.45, 36.4, 36.7, 36.75, 36.8];
+        let days = day(first).iter_days();
+        days.zip(values).map(|(date, celsius)| Temperature { date, celsius }).collect()
+    };
+    let tested = Some(day("2025-01-12"));
+    assert_eq!(from_signs(&positive, &[]), tested);
+    // Risen up to two days later, or earlier: the test is the more exact.
+    assert_eq!(from_signs(&positive, &chart("2025-01-09")), tested);
+    assert_eq!(from_signs(&positive, &chart("2025-01-04")), tested);
+    assert_eq!(from_signs(&positive, &chart("2025-01-10")), Some(day("2025-01-15")));
+    assert_eq!(from_signs(&[], &chart("2025-01-10")), Some(day("2025-01-15")));
+    assert_eq!(from_signs(&[], &[]), None);
+}
+
+#[test]
+fn after_a_missed_start_the_next_is_the_one_after_it() {
+    let state = State::replay(None, &[Length::new(28); 6]);
+    let mut missed = situation(&state);
+    missed.missed_start = true;
+    missed.ovulation = Some(missed.last_start + Days::new(14));
+    let expected = missed.last_start + Days::new(56);
+    let said = Forecast::new(&missed).unwrap();
+    assert_eq!(said.basis(), Basis::MissedStart);
+    let dates = Ahead::ALL.map(|ahead| said.start(ahead).date);
+    assert_eq!(dates, [0, 28, 56].map(|days| expected + Days::new(days)));
+    // Its ovulation stays before it, however late it is.
+    for days in 40..120 {
+        missed.open_until = Some(missed.last_start + Days::new(days));
+        let forecast = Forecast::new(&missed).unwrap();
+        let next = forecast.start(Ahead::Next);
+        assert!(next.date > missed.open_until.unwrap() && next.date >= expected);
+        let before = (next.date - next.ovulation.date).num_days();
+        assert!((12..=17).contains(&before), "{days}: {before}");
+        assert!(forecast.start(Ahead::Second).date > next.date);
+        let tomorrow = forecast.day(missed.open_until.unwrap() + Days::new(1)).unwrap();
+        assert!(days < 70 || tomorrow.bleeding > 0.02, "{days}: {}", tomorrow.bleeding);
+    }
+    missed.open_until = Some(missed.last_start + Days::new(120));
+    assert_eq!(Forecast::new(&missed).unwrap().basis(), Basis::Silence);
+}
+
+#[test]
+fn a_start_that_was_probably_missed_stays_so() {
+    let of = |lengths: &[u32]| {
+        let lengths: Vec<Length> = lengths.iter().map(|days| Length::new(*days)).collect();
+        State::replay(None, &lengths)
+    };
+    for state in [of(&[]), of(&[28, 29, 28]), of(&[35, 33, 41, 38, 36])] {
+        let each: Vec<f64> = (0..130).map(|day| state.missed_start_probability(day)).collect();
+        let stated: Vec<f64> =
+            (0..130).map(|day| state.missed_start_probability_up_to(day)).collect();
+        // The model's own probability comes and goes again.
+        assert!(each[60] > each[119] + 0.3, "{} {}", each[60], each[119]);
+        let mut greatest = 0.0;
+        for (said, own) in stated.iter().zip(&each) {
+            greatest = f64::max(greatest, *own);
+            assert!((said - greatest).abs() < 1e-12);
+        }
+    }
+}
+
+#[test]
+fn after_a_no_a_start_is_missed_again_only_by_the_days_that_follow() {
+    let state = State::replay(None, &[Length::new(28), Length::new(29), Length::new(28)]);
+    for answered in [38, 60, 119, 120, 149, 400] {
+        let since = |day| state.missed_start_probability_since(answered, day);
+        assert!(since(answered) == 0.0 && since(answered - 10) == 0.0);
+        assert!(since(answered + 1) < 0.1, "{answered}: {}", since(answered + 1));
+        let each: Vec<f64> = (0..=130).map(|days| since(answered + days)).collect();
+        assert!(each.windows(2).all(|pair| pair[0] <= pair[1]));
+        assert!(each[60] > 0.5 && each[119] <= 1.0 && each[120] >= 1.0, "{answered}: {each:?}");
+    }
+    // As nobody had been asked, if the answer speaks of no day that says anything.
+    for day in 20..60 {
+        let asked = state.missed_start_probability_since(5, day);
+        let never = state.missed_start_probability_up_to(day);
+        assert!((asked - never).abs() < 0.1, "{day}: {asked} {never}");
+    }
 }
 
 #[test]
@@ -215,7 +347,6 @@ fn periods_are_shrunk_to_five_days() {
     assert_eq!(PeriodLength::from_past(&[u32::MAX; 40]).days(), 30);
     let lasts: Vec<f64> = (1..=32).map(|days| none.lasts_probability(days)).collect();
     assert!(lasts[0] >= 1.0 && lasts[31] <= 0.0 && lasts.windows(2).all(|p| p[0] >= p[1]));
-    assert!(none.lasts_probability_given(5, 4) > none.lasts_probability(5));
 }
 
 #[test]

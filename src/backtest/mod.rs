@@ -16,7 +16,7 @@ mod tally;
 #[cfg(test)]
 mod tests;
 
-use std::{fs, io::Write};
+use std::{fs, io::Write, path::Path};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -30,6 +30,7 @@ use crate::cli::BacktestArgs;
 /// A file cannot be read or says something impossible; then nothing is printed. Or a result cannot
 /// be written.
 pub(crate) fn run(arguments: &BacktestArgs, out: &mut impl Write) -> Result<()> {
+    nothing_is_overwritten(arguments)?;
     let mut predictions =
         arguments.predictions_jsonl.as_deref().map(Predictions::create).transpose()?;
     let mut score = Score::default();
@@ -54,4 +55,26 @@ pub(crate) fn run(arguments: &BacktestArgs, out: &mut impl Write) -> Result<()> 
         fs::write(path, drawn).with_context(|| format!("{} cannot be written", path.display()))?;
     }
     report::print(&score, out)
+}
+
+/// What is read is not written, and two results are two files.
+fn nothing_is_overwritten(arguments: &BacktestArgs) -> Result<()> {
+    let BacktestArgs { files, svg, predictions_jsonl } = arguments;
+    let results = [svg, predictions_jsonl].into_iter().flatten();
+    if let Some(twice) = results.clone().find(|result| files.iter().any(|it| is_same(it, result))) {
+        bail!("{}: is read, so it cannot be written too", twice.display());
+    }
+    if let (Some(one), Some(other)) = (svg, predictions_jsonl)
+        && is_same(one, other)
+    {
+        bail!("{}: two results cannot be written to one file", one.display());
+    }
+    Ok(())
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    one == other
+        || fs::canonicalize(one)
+            .ok()
+            .is_some_and(|it| fs::canonicalize(other).is_ok_and(|other| it == other))
 }

@@ -12,7 +12,7 @@ const DEVELOPMENT: &str =
     concat!(env!("CARGO_MANIFEST_DIR"), "/prediction/tests/data/development.csv");
 
 /// What a file with this name and text comes to: what is printed, or the error.
-fn backtest(name: &str, text: &str) -> Result<String, String> {
+fn backtest(name: &str, text: impl AsRef<[u8]>) -> Result<String, String> {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(name);
     fs::write(&path, text).unwrap();
@@ -78,9 +78,14 @@ fn all_ways_to_tell_a_log_are_one() {
     assert!(told.starts_with("4 lengths of 1 person,"), "{told}");
     assert_eq!(told, backtest("a.csv", starts).unwrap());
     assert_eq!(told, backtest("a.json", export).unwrap());
+    // As other systems write it.
+    let windows = |text: &str| text.replace('\n', "\r\n");
+    assert_eq!(told, backtest("A.CSV", windows(lengths)).unwrap());
+    assert_eq!(told, backtest("a.csv", windows(starts)).unwrap());
+    assert_eq!(told, backtest("a.JSON", format!("\u{feff}{}", windows(export))).unwrap());
     // Who is older is told shorter cycles.
     let older = export.replacen('{', r#"{"date_of_birth": "1980-01-01", "#, 1);
-    assert_eq!(backtest("a.csv", &lengths.replace(",,", ",44,")), backtest("a.json", &older));
+    assert_eq!(backtest("a.csv", lengths.replace(",,", ",44,")), backtest("a.json", &older));
     assert_ne!(told, backtest("a.json", &older).unwrap());
 }
 
@@ -106,9 +111,9 @@ fn an_export_is_taken_apart_as_in_the_product() {
 #[test]
 fn single_cycles_are_not_printed() {
     let lengths = |count: usize| "client,cycle_length_days\n".to_owned() + &"x,28\n".repeat(count);
-    let few = backtest("a.csv", &lengths(3)).unwrap();
+    let few = backtest("a.csv", lengths(3)).unwrap();
     assert!(few.contains("Fewer than 3") && !few.contains("MAE"), "{few}");
-    let more = backtest("a.csv", &lengths(4)).unwrap();
+    let more = backtest("a.csv", lengths(4)).unwrap();
     let rows = more.lines().filter(|line| line.contains("mean_of_all"));
     assert_eq!(rows.map(|row| row.split("  ").next().unwrap()).collect::<Vec<_>>(), ["all n>=1"]);
 }
@@ -118,6 +123,7 @@ fn bad_rows_are_refused_with_their_line() {
     let csv = |rows: &str| backtest("f.csv", rows).unwrap_err();
     for (rows, said) in [
         ("a,b\n1,2\n", "f.csv:1: there is no column `client`"),
+        ("client;start_date\nx;2024-01-01\n", "f.csv:1: there is no column `client`; cells are"),
         ("client,b\n1,2\n", "f.csv:1: there is neither"),
         ("client,cycle_length_days\nx,28\nx,0\n", "f.csv:3: a cycle length must be"),
         ("client,cycle_length_days\nx,secret\n", "f.csv:2: a cycle length must be"),
@@ -134,6 +140,10 @@ fn bad_rows_are_refused_with_their_line() {
         let error = csv(rows);
         assert!(error.starts_with(said) && !error.contains("secret"), "{rows}: {error}");
     }
+    let error = backtest("f.csv", b"client,cycle_length_days\nx,28\nJos\xe9,28\n").unwrap_err();
+    assert_eq!(error, "f.csv:3: not UTF-8");
+    let one_client = "client,cycle_length_days\n".to_owned() + &"x,28\n".repeat(5_001);
+    assert_eq!(csv(&one_client), "f.csv:5002: more than 5000 cycles of one client");
     for empty in ["", "client,start_date\n", "client,start_date\nx,2024-02-03\n"] {
         assert!(backtest("f.csv", empty).is_err(), "{empty}");
     }
@@ -168,11 +178,39 @@ fn bad_json_is_refused_without_repeating_it() {
     }
 }
 
+/// A slip on the command line does not cost anybody the log.
+#[test]
+fn what_is_read_is_not_written() {
+    let directory = tempfile::tempdir().unwrap();
+    let (log, new) = (directory.path().join("log.csv"), directory.path().join("new.svg"));
+    let text = "client,cycle_length_days\nx,28\nx,29\n";
+    fs::write(&log, text).unwrap();
+    // Another way to say the same.
+    let again = directory.path().join(".").join("log.csv");
+    for (svg, predictions_jsonl) in [
+        (Some(&log), None),
+        (None, Some(&log)),
+        (Some(&again), None),
+        (None, Some(&again)),
+        (Some(&new), Some(&new)),
+    ] {
+        let arguments = BacktestArgs {
+            files: vec![log.clone()],
+            svg: svg.cloned(),
+            predictions_jsonl: predictions_jsonl.cloned(),
+        };
+        let error = run(&arguments, &mut Vec::new()).unwrap_err().to_string();
+        assert!(error.contains("cannot be written"), "{error}");
+        assert_eq!(fs::read_to_string(&log).unwrap(), text);
+        assert!(!new.exists());
+    }
+}
+
 /// Absurd lengths are counted, and nothing panics over them.
 #[test]
 fn absurd_lengths_are_survived() {
     for days in ["1", "14", "121", "3650"] {
-        let told = backtest("a.csv", &format!("client,cycle_length_days\nx,28\nx,{days}\nx,28\n"));
+        let told = backtest("a.csv", format!("client,cycle_length_days\nx,28\nx,{days}\nx,28\n"));
         assert!(told.unwrap().starts_with("3 lengths"));
     }
     let one = backtest("a.csv", "client,cycle_length_days\nx,28\n").unwrap();

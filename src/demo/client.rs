@@ -146,8 +146,14 @@ impl Client {
         let request = || {
             self.request(Method::POST, "/api/cycles/cycles").bearer_auth(&session.token).json(&body)
         };
-        let written: Written =
-            self.send(request).await?.json(StatusCode::CREATED, "logging a cycle")?;
+        let answer = self.send(request).await?;
+        if answer.status == StatusCode::CONFLICT {
+            // Of one version, every run plans the same.
+            let why = "this person has other cycles, perhaps those of an earlier version's demo; \
+                       take another --seed";
+            return Err(answer.unexpected("logging a cycle").context(why));
+        }
+        let written: Written = answer.json(StatusCode::CREATED, "logging a cycle")?;
         Ok(written.cycle.id)
     }
 

@@ -7,10 +7,12 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
+use actor_runtime::clock::Clock;
+use chrono::Days;
 use reqwest::StatusCode;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use crate::harness::{App, Options, Shape, process::path, wait};
+use crate::harness::{App, Options, Person, Shape, process::path, wait};
 
 /// How many people the first demo makes, and the one that is interrupted.
 const PEOPLE: u32 = 12;
@@ -90,6 +92,7 @@ async fn demo_fills_a_running_system_once() {
     assert_eq!((code, logged(&output)), (0, (0, 0)), "{output}{errors}");
     assert_eq!(totals(&app, 1, PEOPLE).await, first, "a second run logs nothing new");
     let interrupted = killed_in_the_middle(&app).await;
+    says_whose_cycles_are_in_the_way(&app).await;
     app.finish().await;
     // The same people on another system, without an interruption.
     let app = App::start(Shape::JetStream).await;
@@ -138,6 +141,33 @@ async fn killed_in_the_middle(app: &App) -> (i64, i64) {
         run(&["demo", "--users", "1", "--base-url", &url, "--seed", "8", "--state", text(&state)]);
     assert!(code == 1 && errors.contains("belongs to another run"), "{errors}");
     totals(app, 7, INTERRUPTED).await
+}
+
+/// Somebody of an earlier version's demo has other cycles.
+async fn says_whose_cycles_are_in_the_way(app: &App) {
+    let body = json!({"email": "demo-9-0@example.org", "username": "demo-9-0",
+        "password": "lunation-demo-9-0"});
+    app.client().post("/api/users/register", &body).await.expect(StatusCode::CREATED);
+    let login = app.client().post("/api/users/login", &body_of_login(&body)).await;
+    let login = login.expect(StatusCode::OK);
+    let earlier = Person {
+        client: app.client(),
+        id: login["user"]["id"].as_i64().unwrap(),
+        token: login["token"].as_str().unwrap().to_owned(),
+    };
+    // One period after the other: no start is free, but for those that are taken.
+    let today = Clock::System.now().date_naive();
+    for ago in (1..=40).rev() {
+        let start = today - Days::new(31 * ago);
+        let end = (start + Days::new(30)).to_string();
+        earlier.log_cycle(&start.to_string(), Some(&end)).await;
+    }
+    let (code, _, errors) = run(&["demo", "--users", "1", "--base-url", &app.url(), "--seed", "9"]);
+    assert!(code == 1 && errors.contains("take another --seed"), "{errors}");
+}
+
+fn body_of_login(registration: &Value) -> Value {
+    json!({"email": registration["email"], "password": registration["password"]})
 }
 
 #[test]

@@ -63,7 +63,7 @@ in_every_shape! {
             let body = json!({"answer": "yes", "missed_start_date": outside});
             answer(&person, question, None, &body).await.blames("/missed_start_date");
         }
-        let no = json!({"answer": "no"});
+        let no = json!({"answer": "no", "missed_start_date": null});
         let other = app.client().somebody().await;
         let foreign = answer(&other, question, None, &no).await.problem_of(404, "not-found");
         let unknown = answer(&person, &json!({"id": 12_345}), None, &no).await;

@@ -1,18 +1,19 @@
 //! An anchor: a cycle, and all that is known when it is the newest one. Every forecast is made
 //! here, for the rows as well as for reads.
 
-use chrono::{DateTime, NaiveDate, Utc};
+use chrono::{DateTime, Days, NaiveDate, Utc};
 use contracts::{
     CycleId, UserId, Version,
     analytics::{
-        DateRange, DayFertility, NoPrediction, Prediction, PredictionInterval, UpcomingStart,
+        DateRange, DayFertility, DaysToStart, NoPrediction, Prediction, PredictionInterval,
+        Quantile, UpcomingStart,
     },
     cycles::{GapAnswer, HistoryEpisode},
 };
 use prediction::{
-    Ahead, Forecast, ForecastOvulation, ForecastStart, Hypothesis, Interval, Luteal, PastOvulation,
-    PeriodLength, Situation, State,
-    constants::{FERTILE_DAYS_BEFORE_OVULATION, METHOD, SILENCE_DAYS},
+    Ahead, Basis, Forecast, ForecastOvulation, ForecastStart, Hypothesis, Interval, Luteal,
+    PastOvulation, PeriodLength, Situation, State,
+    constants::{FERTILE_DAYS_BEFORE_OVULATION, METHOD, QUANTILE_LEVELS, SILENCE_DAYS},
 };
 use serde::{Deserialize, Serialize};
 
@@ -20,8 +21,8 @@ use crate::{ids::prediction_id, obstacles, outlook::Outlook};
 
 /// Days less probably fertile than this are not told.
 const FERTILE_TOLD_FROM: f64 = 0.01;
-/// Probabilities of days are kept to so many parts of one.
-const PROBABILITY_PARTS: f64 = 10_000.0;
+/// Probabilities, and days of a distribution, are kept to so many parts of one.
+const PARTS: f64 = 10_000.0;
 
 /// A cycle, and all that is known when it is the newest one.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
@@ -46,6 +47,8 @@ pub(crate) struct Anchor {
     pub(crate) episode: Option<HistoryEpisode>,
     /// What was said about the time since this start, while it is open.
     pub(crate) answer: Option<GapAnswer>,
+    /// The day, in UTC, on which it was said.
+    pub(crate) answered_on: Option<NaiveDate>,
 }
 
 /// What a prediction was computed from: the last change of any cycle up to its anchor.
@@ -92,28 +95,35 @@ impl Anchor {
         if let Some(episode) = &self.episode {
             return Err(obstacles::episode(episode, today));
         }
-        let open_days = open_until.and_then(|until| self.days_until(until));
-        // After a long silence starts are taken as missed, whatever was said.
-        let is_missed = self.says_missed() && !self.is_silent(open_until);
-        let luteal = |seen: &SeenOvulation| PastOvulation::new(seen.day, seen.cycle_days);
-        let past: Vec<PastOvulation> = self.past_ovulations.iter().filter_map(luteal).collect();
-        let period = PeriodLength::from_past(&self.periods_days);
-        let situation = Situation {
-            state: &self.state.0,
-            last_start: self.start_date,
-            last_end: self.end_date,
-            open_until: open_until.filter(|_| !is_missed),
-            ovulation: self.ovulation.filter(|_| !self.says_missed()),
-            luteal: Luteal::from_past(&past),
-            period,
-        };
-        let forecast =
-            Forecast::new(&situation).map_err(|_beyond_calendar| obstacles::beyond_calendar())?;
-        Ok(if is_missed {
-            Outlook::after_missed(forecast, self.start_date, open_days, period)
-        } else {
-            Outlook::of(forecast)
+        let forecast = Forecast::new(&self.situation(open_until));
+        forecast.map(Outlook::from).map_err(|_beyond_calendar| obstacles::beyond_calendar())
+    }
+
+    /// The prediction of a cycle that is over: what was said about the start that came. None where
+    /// nothing can be predicted.
+    pub(crate) fn settled(&self, user_id: UserId, actual_start: NaiveDate) -> Option<Prediction> {
+        let next = ForecastStart::next(&self.situation(None)).ok();
+        let next = next.filter(|_| self.episode.is_none())?;
+        Some(Prediction {
+            is_active: false,
+            actual_start_date: Some(actual_start),
+            ..self.said(user_id, &next, Basis::Lengths, None)
         })
+    }
+
+    /// The prediction of the newest cycle.
+    pub(crate) fn active(
+        &self,
+        user_id: UserId,
+        outlook: &Outlook,
+        open_until: Option<NaiveDate>,
+    ) -> Prediction {
+        let Outlook { forecast, next, later } = outlook;
+        Prediction {
+            upcoming: (2..).zip(later).map(upcoming).collect(),
+            fertility: self.fertility(forecast),
+            ..self.said(user_id, next, forecast.basis(), open_until)
+        }
     }
 
     /// Whether nothing was logged for so long that a cycle may begin on any day.
@@ -131,52 +141,60 @@ impl Anchor {
     /// to `open_until`.
     pub(crate) fn missed_probability(&self, open_until: Option<NaiveDate>) -> f64 {
         match (self.answer, open_until.and_then(|until| self.days_until(until))) {
-            (Some(GapAnswer::NoneMissed), _) | (None, None) => 0.0,
+            (Some(GapAnswer::NoneMissed) | None, None) => 0.0,
+            // 'No' speaks of the days until it was said, and of none after it.
+            (Some(GapAnswer::NoneMissed), Some(days)) => {
+                let answered = self.answered_on.and_then(|day| self.days_until(day));
+                let since = |answered| self.state.0.missed_start_probability_since(answered, days);
+                answered.map_or(0.0, since)
+            }
             (Some(GapAnswer::MissedUnknown | GapAnswer::MissedOn(_)), _) => 1.0,
             // That is what the forecast rests on; the model knows no gap of more than three cycles.
             (None, Some(_)) if self.is_silent(open_until) => 1.0,
-            (None, Some(days)) => self.state.0.missed_start_probability(days),
+            (None, Some(days)) => self.state.0.missed_start_probability_up_to(days),
         }
     }
 
-    /// The prediction of a cycle that is over: what was said about the start that came.
-    pub(crate) fn settled(
-        &self,
-        user_id: UserId,
-        outlook: &Outlook,
-        actual_start: NaiveDate,
-    ) -> Prediction {
-        Prediction {
-            is_active: false,
-            actual_start_date: Some(actual_start),
-            // What was expected of days that are over is of use to nobody.
-            upcoming: Vec::new(),
-            fertility: Vec::new(),
-            ..self.active(user_id, outlook, None)
+    /// What the forecast is made from.
+    fn situation(&self, open_until: Option<NaiveDate>) -> Situation<'_> {
+        let luteal = |seen: &SeenOvulation| PastOvulation::new(seen.day, seen.cycle_days);
+        let past: Vec<PastOvulation> = self.past_ovulations.iter().filter_map(luteal).collect();
+        Situation {
+            state: &self.state.0,
+            last_start: self.start_date,
+            last_end: self.end_date,
+            open_until,
+            missed_start: self.says_missed(),
+            ovulation: self.ovulation,
+            luteal: Luteal::from_past(&past),
+            period: PeriodLength::from_past(&self.periods_days),
         }
     }
 
-    /// The prediction of the newest cycle.
-    pub(crate) fn active(
+    /// What is said of the next start. What was expected of days that are over is of use to nobody,
+    /// so the days and the starts after it are told of the active prediction only.
+    fn said(
         &self,
         user_id: UserId,
-        outlook: &Outlook,
+        next: &ForecastStart,
+        basis: Basis,
         open_until: Option<NaiveDate>,
     ) -> Prediction {
-        let next = &outlook.next;
         let ForecastOvulation { date, range: ovulation_range, fertile_window } = next.ovulation;
         Prediction {
             id: prediction_id(user_id, self.cycle_id, self.input.version, METHOD),
             user_id,
+            from_start_date: Some(self.start_date),
             predicted_start_date: next.date,
             predicted_end_date: next.period_end,
             confidence_score: next.within_two_days,
             prediction_method: METHOD.to_owned(),
             based_on_cycles: i32::try_from(self.state.0.lengths()).unwrap_or(i32::MAX),
-            notes: Some(self.notes(next, open_until)),
+            notes: Some(self.notes(next, basis, open_until)),
             intervals: intervals(next),
-            upcoming: (2..).zip(&outlook.later).map(upcoming).collect(),
-            fertility: self.fertility(&outlook.forecast),
+            days_to_start: Some(days_to_start(&next.days)),
+            upcoming: Vec::new(),
+            fertility: Vec::new(),
             missed_log_probability: self.missed_probability(open_until),
             open_until,
             fertile_window: range(fertile_window),
@@ -189,24 +207,33 @@ impl Anchor {
     }
 
     /// How the date came about, and what its confidence means.
-    fn notes(&self, next: &ForecastStart, open_until: Option<NaiveDate>) -> String {
-        let lengths = match self.state.0.lengths() {
-            0 => "No cycle length is known yet, so this is what is usual".to_owned(),
-            1 => "From the one cycle length that is known".to_owned(),
-            count => format!("From the last {count} cycle lengths"),
+    fn notes(&self, next: &ForecastStart, basis: Basis, open_until: Option<NaiveDate>) -> String {
+        let from = match (basis, self.state.0.lengths()) {
+            (Basis::Ovulation, _) => "From the ovulation seen in this cycle".to_owned(),
+            (_, 0) => "There is no cycle length to go by yet, so this is what is usual".to_owned(),
+            (_, 1) => "From the one cycle length that counts".to_owned(),
+            (_, count) => format!("From the last {count} cycle lengths that count"),
         };
-        let seen = self.ovulation.map_or("", |_| ", and from the ovulation seen in this cycle");
-        let percent = next.within_two_days * 100.0;
-        let late = match open_until {
-            Some(day) if self.is_silent(open_until) => format!(
+        let passed = match (basis, open_until) {
+            (Basis::Silence, Some(day)) => format!(
                 " Nothing was logged for so long, up to {day}, that a cycle may begin on any day."
             ),
-            Some(day) => format!(" It takes into account that nothing was logged up to {day}."),
-            None => String::new(),
+            (Basis::MissedStart, Some(day)) => format!(
+                " It takes into account that a start was missed, and that nothing was logged up to \
+                 {day}."
+            ),
+            (Basis::MissedStart, None) => {
+                " It takes into account that a start was missed.".to_owned()
+            }
+            (_, Some(day)) => {
+                format!(" It takes into account that nothing was logged up to {day}.")
+            }
+            (_, None) => String::new(),
         };
+        let percent = next.within_two_days * 100.0;
         format!(
-            "{lengths}{seen}. The start is within 2 days of this date with a probability of \
-             {percent:.0} %, which is the confidence_score.{late}"
+            "{from}. The start is within 2 days of this date with a probability of {percent:.0} %, \
+             which is the confidence_score.{passed}"
         )
     }
 
@@ -220,7 +247,7 @@ impl Anchor {
         let told = |(day, date): (u32, NaiveDate)| {
             let sum = |of: fn(&prediction::Ovulation, u32) -> f64| {
                 let sum: f64 = ovulations.iter().map(|ovulation| of(ovulation, day)).sum();
-                (sum.clamp(0.0, 1.0) * PROBABILITY_PARTS).round() / PROBABILITY_PARTS
+                in_parts(sum.clamp(0.0, 1.0))
             };
             let fertile = sum(prediction::Ovulation::fertile_probability);
             let ovulation = sum(prediction::Ovulation::probability);
@@ -228,7 +255,8 @@ impl Anchor {
         };
         let [current, ..] = ovulations;
         let first = current.table().first_day().saturating_sub(FERTILE_DAYS_BEFORE_OVULATION);
-        let days = self.start_date.iter_days().skip(usize::try_from(first).unwrap_or(usize::MAX));
+        let from = self.start_date.checked_add_days(Days::new(first.into()));
+        let days = from.into_iter().flat_map(|from| from.iter_days());
         let days = days.take_while(|date| *date <= forecast.last_day());
         (first..).zip(days).filter_map(told).collect()
     }
@@ -280,6 +308,16 @@ fn intervals(said: &ForecastStart) -> Vec<PredictionInterval> {
         end: range.end,
     };
     said.intervals.iter().map(interval).collect()
+}
+
+fn in_parts(number: f64) -> f64 {
+    (number * PARTS).round() / PARTS
+}
+
+fn days_to_start(said: &prediction::DaysToStart) -> DaysToStart {
+    let quantiles = QUANTILE_LEVELS.into_iter().zip(said.quantiles);
+    let quantile = |(level, days)| Quantile { level, days: in_parts(days) };
+    DaysToStart { mean: in_parts(said.mean), quantiles: quantiles.map(quantile).collect() }
 }
 
 fn range(range: prediction::DateRange) -> DateRange {

@@ -46,16 +46,13 @@ impl Service {
         let known = database::read(&self.pool, || subject_known(&self.pool, user_id)).await;
         let (_, known) = known.map_err(|error| database::refusal(&error))?;
         let known = known.unwrap_or_else(|| Known::nothing(user_id));
-        let gap = match asked(&known, self.today(), question_id) {
-            Some(KnownQuestion { cycle_id, gap_end, .. }) => {
-                AnswerGap { user_id, cycle_id, next_start: gap_end, answer }
-            }
-            None if call.idempotency_key.is_some() => {
-                let starts = database::read(&self.pool, || starts_for_user(&self.pool, user_id));
-                let starts = starts.await.map_err(|error| database::refusal(&error))?;
-                answered_before(user_id, &known, &starts, question_id, answer)
-            }
-            None => return Err(Refusal::not_found()),
+        let asked = asked(&known, self.today(), question_id);
+        let gap = if let Some(KnownQuestion { cycle_id, gap_end, .. }) = asked {
+            AnswerGap { user_id, cycle_id, next_start: gap_end, answer }
+        } else {
+            let starts = database::read(&self.pool, || starts_for_user(&self.pool, user_id));
+            let starts = starts.await.map_err(|error| database::refusal(&error))?;
+            answered_before(user_id, &known, &starts, question_id, answer)
         };
         let answered = self.cycles.ask(call, gap).await;
         let GapAnswered { cycle, version } = answered.map_err(in_the_words_of_a_question)?;

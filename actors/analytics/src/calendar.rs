@@ -7,10 +7,11 @@ use contracts::{
     analytics::{CalendarDay, CyclePhase, LoggedDay},
     cycles::{GapAnswer, HistoryEpisode},
 };
-use prediction::{Luteal, PastOvulation, PeriodLength};
+use prediction::{Basis, Luteal, PastOvulation, PeriodLength, constants::PERIOD_MAX_DAYS};
 
 use crate::{
-    known::Known,
+    anchor::Anchor,
+    known::{ASKED_FROM, Known},
     outlook::Outlook,
     phases::{OvulationDays, days_between, dry_phase},
 };
@@ -65,8 +66,8 @@ enum Course {
     /// What is to come.
     Open {
         outlook: Box<Outlook>,
-        /// Whether starts were missed since the one that begins it: the user says so, or has been
-        /// silent for long.
+        /// Whether a start was missed since the one that begins it, as the user says or is probable:
+        /// then nothing is known of the days that passed.
         missed: bool,
     },
 }
@@ -100,48 +101,44 @@ impl<'a> Span<'a> {
                     ovulation.phase(day)
                 };
                 let (fertile, ovulation) = (ovulation.fertile(day), ovulation.ovulation(day));
-                Some((phase, bleeding, fertile, ovulation))
+                Said {
+                    phase,
+                    bleeding: Some(bleeding),
+                    fertile: Some(fertile),
+                    ovulation: Some(ovulation),
+                }
             }
             Course::Open { outlook, missed } => {
-                let passed_unknown = *missed && date < self.today && !bled;
-                (!passed_unknown).then(|| self.expected(outlook, date, day, bled)).flatten()
+                let is_known = !*missed || date >= self.today;
+                let expected = is_known.then(|| self.expected(outlook, date, day, bled)).flatten();
+                expected.unwrap_or_else(|| Said::only(bled))
             }
-            Course::Unknown => None,
+            Course::Unknown => Said::only(bled),
         };
-        let bare = || if bled { (CyclePhase::Menstruation, 1.0, 0.0, 0.0) } else { NOTHING };
-        let (phase, bleeding, fertile, ovulation) = said.unwrap_or_else(bare);
         CalendarDay {
             date,
-            phase,
-            bleeding: rounded(bleeding),
-            fertile: rounded(fertile),
-            ovulation: rounded(ovulation),
+            phase: said.phase,
+            bleeding: said.bleeding.map(rounded),
+            fertile: said.fertile.map(rounded),
+            ovulation: said.ovulation.map(rounded),
             logged: self.logged(date, day, bled),
         }
     }
 
     /// What the forecast says of a day.
-    fn expected(
-        &self,
-        outlook: &Outlook,
-        date: NaiveDate,
-        day: u32,
-        bled: bool,
-    ) -> Option<(CyclePhase, f64, f64, f64)> {
+    fn expected(&self, outlook: &Outlook, date: NaiveDate, day: u32, bled: bool) -> Option<Said> {
         let said = outlook.forecast.day(date)?;
         let is_over = date < self.today;
         let bleeding = if is_over || bled { self.bleeding(day, bled) } else { said.bleeding };
-        let mut starts = [&outlook.next].into_iter().chain(&outlook.later);
-        let is_shown = |date: NaiveDate| {
-            let mut starts = [&outlook.next].into_iter().chain(&outlook.later);
-            starts.any(|start| (start.date..=start.period_end).contains(&date))
-        };
-        let phase = match starts.find(|start| date < start.date) {
-            _ if bleeding >= BLEEDING_FROM || is_shown(date) => CyclePhase::Menstruation,
+        let is_shown =
+            outlook.starts().any(|start| (start.date..=start.period_end).contains(&date));
+        let phase = match outlook.starts().find(|start| date < start.date) {
+            _ if bleeding >= BLEEDING_FROM || is_shown => CyclePhase::Menstruation,
             Some(next) => dry_phase(date, next.ovulation.date, said.fertile),
             None => return None,
         };
-        Some((phase, bleeding, said.fertile, said.ovulation))
+        let (fertile, ovulation) = (Some(said.fertile), Some(said.ovulation));
+        Some(Said { phase, bleeding: Some(bleeding), fertile, ovulation })
     }
 
     /// Whether bleeding was logged: the day of the start, and those up to the end.
@@ -157,14 +154,17 @@ impl<'a> Span<'a> {
         }
     }
 
-    fn logged(&self, date: NaiveDate, day: u32, bleeding: bool) -> Option<LoggedDay> {
+    fn logged(&self, date: NaiveDate, day: u32, bled: bool) -> Option<LoggedDay> {
         let is_to_come = self.cycle.length_days.is_none() && date > self.today;
         let in_episode = self.episodes.iter().any(|episode| {
             episode.start_date <= date && episode.end_date.is_none_or(|end| date <= end)
         });
         let cycle_day = i32::try_from(day.saturating_add(1)).ok()?;
+        // While no end was logged nobody says on which of these days the period ended.
+        let is_open = self.cycle.end_date.is_none() && day < PERIOD_MAX_DAYS;
+        let bleeding = (bled || !is_open).then_some(bled);
         let logged = LoggedDay { cycle_id: self.cycle.cycle_id, cycle_day, bleeding };
-        (bleeding || !(is_to_come || in_episode)).then_some(logged)
+        (bled || !(is_to_come || in_episode)).then_some(logged)
     }
 }
 
@@ -193,21 +193,44 @@ impl Course {
     }
 
     fn open(known: &Known, today: NaiveDate) -> Self {
-        let missed = known.newest.as_ref().is_some_and(|newest| {
-            newest.anchor.says_missed() || newest.anchor.is_silent(known.open_until(today))
+        let anchor = known.newest.as_ref().map(|newest| &newest.anchor);
+        let missed = anchor.is_some_and(Anchor::says_missed);
+        let open_until = known.open_until(today);
+        // A start that is probably missing, or a long silence: nobody knows where in a cycle today is,
+        // and the days to come may belong to either of two courses.
+        let is_lost = anchor.is_some_and(|anchor| {
+            anchor.is_silent(open_until)
+                || !missed && anchor.missed_probability(open_until) > ASKED_FROM
         });
-        known
-            .outlook(today)
-            .map_or(Self::Unknown, |outlook| Self::Open { outlook: Box::new(outlook), missed })
+        match known.outlook(today) {
+            // A sign of ovulation says where in a cycle the days to come are, whatever passed.
+            Ok(outlook) if !is_lost || outlook.forecast.basis() == Basis::Ovulation => {
+                Self::Open { outlook: Box::new(outlook), missed: missed || is_lost }
+            }
+            _ => Self::Unknown,
+        }
     }
 }
 
-/// A phase, and the probabilities of bleeding, fertility and ovulation: of a day of which nothing is
-/// known.
-const NOTHING: (CyclePhase, f64, f64, f64) = (CyclePhase::Unknown, 0.0, 0.0, 0.0);
+/// A phase, and the probabilities of bleeding, fertility and ovulation.
+struct Said {
+    phase: CyclePhase,
+    bleeding: Option<f64>,
+    fertile: Option<f64>,
+    ovulation: Option<f64>,
+}
+
+impl Said {
+    /// What was logged, and nothing else.
+    fn only(bled: bool) -> Self {
+        let (phase, bleeding) =
+            if bled { (CyclePhase::Menstruation, Some(1.0)) } else { (CyclePhase::Unknown, None) };
+        Self { phase, bleeding, fertile: None, ovulation: None }
+    }
+}
 
 fn nothing(date: NaiveDate) -> CalendarDay {
-    let (phase, bleeding, fertile, ovulation) = NOTHING;
+    let Said { phase, bleeding, fertile, ovulation } = Said::only(false);
     CalendarDay { date, phase, bleeding, fertile, ovulation, logged: None }
 }
 

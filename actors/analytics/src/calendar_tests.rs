@@ -23,6 +23,7 @@ fn history(lengths: &[u64]) -> History {
         end_date: Some(start_date + Days::new(4)),
         excluded: false,
         gap_answer: None,
+        gap_answered_on: None,
         input_version: Version::new(1),
         input_changed_at: DateTime::<Utc>::UNIX_EPOCH,
     };
@@ -51,11 +52,12 @@ fn of(history: &History, range: (&str, &str), today: &str) -> Vec<CalendarDay> {
         .collect();
     let days = calendar((date(range.0), date(range.1)), date(today), &cycles, Some(&derived.known));
     for day in &days {
-        for probability in [day.bleeding, day.fertile, day.ovulation] {
+        for probability in [day.bleeding, day.fertile, day.ovulation].into_iter().flatten() {
             assert!((0.0..=1.0).contains(&probability), "{}", day.date);
         }
-        let says_nothing = day.fertile == 0.0 && day.ovulation == 0.0;
-        assert!(day.phase != CyclePhase::Unknown || says_nothing, "{}", day.date);
+        let told = [day.bleeding, day.fertile, day.ovulation].map(|it| it.is_some());
+        assert!(day.phase != CyclePhase::Unknown || told == [false; 3], "{}", day.date);
+        assert!(day.phase == CyclePhase::Unknown || told[0], "{}", day.date);
     }
     days
 }
@@ -81,13 +83,13 @@ fn what_was_logged_is_told_as_it_is() {
     let days = of(&history(&[28, 28]), ("2024-12-31", "2025-03-10"), "2025-03-03");
     assert!(at(&days, "2024-12-31") == nothing(date("2024-12-31")));
     let first = at(&days, "2025-01-01");
-    assert_eq!((first.phase, first.bleeding), (CyclePhase::Menstruation, 1.0));
+    assert_eq!((first.phase, first.bleeding), (CyclePhase::Menstruation, Some(1.0)));
     let logged = first.logged.unwrap();
-    assert_eq!((logged.cycle_id.get(), logged.cycle_day, logged.bleeding), (1, 1, true));
+    assert_eq!((logged.cycle_id.get(), logged.cycle_day, logged.bleeding), (1, 1, Some(true)));
     let last = at(&days, "2025-01-28");
-    assert_eq!((last.phase, last.bleeding), (CyclePhase::Luteal, 0.0));
+    assert_eq!((last.phase, last.bleeding), (CyclePhase::Luteal, Some(0.0)));
     let logged = last.logged.unwrap();
-    assert_eq!((logged.cycle_id.get(), logged.cycle_day, logged.bleeding), (1, 28, false));
+    assert_eq!((logged.cycle_id.get(), logged.cycle_day, logged.bleeding), (1, 28, Some(false)));
     assert_eq!(at(&days, "2025-01-29").logged.unwrap().cycle_day, 1);
     // Of the newest cycle up to today; what is to come was not logged.
     assert_eq!(at(&days, "2025-03-03").logged.unwrap().cycle_day, 6);
@@ -100,7 +102,10 @@ fn past_phases_follow_from_the_next_start() {
     assert_eq!(phase(&days, "2025-01-06"), CyclePhase::Follicular);
     assert_eq!(phase(&days, "2025-01-15"), CyclePhase::Ovulation);
     assert_eq!(phase(&days, "2025-01-17"), CyclePhase::Luteal);
-    assert!(at(&days, "2025-01-12").fertile > 0.6 && at(&days, "2025-01-15").ovulation > 0.1);
+    assert!(
+        at(&days, "2025-01-12").fertile > Some(0.6)
+            && at(&days, "2025-01-15").ovulation > Some(0.1)
+    );
 }
 
 #[test]
@@ -111,8 +116,9 @@ fn an_ovulation_that_was_seen_counts() {
     history.observations.push(seen);
     let days = of(&history, ("2025-01-01", "2025-02-25"), "2025-03-01");
     let ovulation = at(&days, "2025-01-18");
-    assert_eq!((ovulation.phase, ovulation.ovulation), (CyclePhase::Ovulation, 1.0));
-    assert_eq!(phase(&days, "2025-01-12"), CyclePhase::Follicular);
+    assert_eq!((ovulation.phase, ovulation.ovulation), (CyclePhase::Ovulation, Some(0.63)));
+    assert_eq!(at(&days, "2025-01-19").fertile, Some(0.27), "it is not certain");
+    assert_eq!(phase(&days, "2025-01-11"), CyclePhase::Follicular);
     assert_eq!(phase(&days, "2025-01-19"), CyclePhase::Luteal);
 }
 
@@ -128,18 +134,18 @@ fn days_to_come_follow_the_forecast() {
     }
     assert_eq!(phase(&days, "2025-09-16"), CyclePhase::Follicular);
     let start = at(&days, "2025-09-11");
-    assert!(start.bleeding > 0.5 && start.bleeding < 1.0, "{}", start.bleeding);
+    assert!(start.bleeding > Some(0.5) && start.bleeding < Some(1.0), "{:?}", start.bleeding);
     assert!(at(&days, "2025-11-06") == nothing(date("2025-11-06")), "after the third next start");
 }
 
 #[test]
 fn a_late_start_is_expected_from_today_on() {
-    let days = of(&history(&[28; 8]), ("2025-08-13", "2025-10-01"), "2025-09-15");
-    for passed in ["2025-09-10", "2025-09-14"] {
+    let days = of(&history(&[28; 8]), ("2025-08-13", "2025-10-01"), "2025-09-12");
+    for passed in ["2025-09-10", "2025-09-11"] {
         let day = at(&days, passed);
-        assert_eq!((day.phase, day.bleeding), (CyclePhase::Luteal, 0.0), "{passed}");
+        assert_eq!((day.phase, day.bleeding), (CyclePhase::Luteal, Some(0.0)), "{passed}");
     }
-    assert!(at(&days, "2025-09-15").bleeding > 0.1);
+    assert!(at(&days, "2025-09-12").bleeding > Some(0.1));
     assert!(days.iter().any(|day| day.phase == CyclePhase::Menstruation && day.logged.is_none()));
 }
 
@@ -149,9 +155,11 @@ fn an_open_period_goes_on_as_long_as_periods_do() {
     history.cycles.last_mut().unwrap().end_date = None;
     let days = of(&history, ("2025-04-23", "2025-05-05"), "2025-04-25");
     let second = at(&days, "2025-04-24");
-    assert!(second.bleeding > 0.9 && second.phase == CyclePhase::Menstruation);
-    assert!(!second.logged.unwrap().bleeding, "it was not logged");
-    assert!(at(&days, "2025-04-26").bleeding > 0.5 && at(&days, "2025-05-01").bleeding < 0.1);
+    assert!(second.bleeding > Some(0.9) && second.phase == CyclePhase::Menstruation);
+    assert_eq!(second.logged.unwrap().bleeding, None, "nobody says that it does not bleed");
+    assert_eq!(at(&days, "2025-04-23").logged.unwrap().bleeding, Some(true));
+    let bleeding = |text: &str| at(&days, text).bleeding.unwrap();
+    assert!(bleeding("2025-04-26") > 0.5 && bleeding("2025-05-01") < 0.1);
 }
 
 #[test]
@@ -163,7 +171,7 @@ fn where_a_start_is_probably_missing_nothing_is_said() {
         let days = of(&history, range, "2025-07-20");
         assert_eq!(phase(&days, "2025-04-23"), CyclePhase::Menstruation);
         let unknown = at(&days, "2025-05-20");
-        assert_eq!((unknown.phase, unknown.bleeding), (CyclePhase::Unknown, 0.0), "{answer:?}");
+        assert_eq!((unknown.phase, unknown.bleeding), (CyclePhase::Unknown, None), "{answer:?}");
         assert_eq!(unknown.logged.unwrap().cycle_day, 28);
         assert_eq!(phase(&days, "2025-06-19"), CyclePhase::Menstruation);
     }
@@ -184,8 +192,8 @@ fn in_an_episode_nothing_is_said_but_what_was_logged() {
     let days = of(&history, ("2025-01-01", "2025-06-01"), "2025-05-01");
     assert_eq!(phase(&days, "2025-01-15"), CyclePhase::Ovulation, "before it");
     let start = at(&days, "2025-02-26");
-    assert_eq!((start.phase, start.bleeding), (CyclePhase::Menstruation, 1.0));
-    assert!(at(&days, "2025-03-02").logged.unwrap().bleeding, "bleeding is a fact");
+    assert_eq!((start.phase, start.bleeding), (CyclePhase::Menstruation, Some(1.0)));
+    assert!(at(&days, "2025-03-02").logged.unwrap().bleeding == Some(true), "bleeding is a fact");
     assert!(at(&days, "2025-03-15") == nothing(date("2025-03-15")));
     assert!(at(&days, "2025-05-30") == nothing(date("2025-05-30")));
     history.episodes[0] = pregnant(Some(date("2025-03-31")));
@@ -216,20 +224,96 @@ fn while_it_is_computed_again_only_facts_are_told() {
     let range = (date("2025-01-01"), date("2025-01-03"));
     let days = calendar(range, date("2025-03-01"), &[cycle], None);
     let told: Vec<_> = days.iter().map(|day| (day.phase, day.bleeding)).collect();
-    let unknown = (CyclePhase::Unknown, 0.0);
-    assert_eq!(told, [(CyclePhase::Menstruation, 1.0), unknown, unknown]);
+    let unknown = (CyclePhase::Unknown, None);
+    assert_eq!(told, [(CyclePhase::Menstruation, Some(1.0)), unknown, unknown]);
     assert_eq!(days[2].logged.unwrap().cycle_day, 3);
 }
 
+/// From the end of the logged period on: nothing but days of which nothing is said.
+fn is_all_unknown(days: &[CalendarDay], from: NaiveDate) -> bool {
+    days.iter().filter(|day| day.date >= from).all(|day| day.phase == CyclePhase::Unknown)
+}
+
 #[test]
-fn after_a_long_silence_the_days_that_passed_are_unknown() {
+fn after_a_long_silence_nothing_is_said() {
     let days = of(&history(&[28, 28]), ("2025-02-26", "2026-02-26"), "2026-01-01");
-    let entry = |text: &str| days.iter().find(|day| day.date == date(text)).unwrap();
-    assert_eq!(entry("2025-03-01").phase, CyclePhase::Menstruation);
-    let passed =
-        |day: &&CalendarDay| day.date > date("2025-03-02") && day.date < date("2026-01-01");
-    assert!(days.iter().filter(passed).all(|day| day.phase == CyclePhase::Unknown));
-    let (today, soon) = (entry("2026-01-01"), entry("2026-01-20"));
-    assert!(today.phase != CyclePhase::Unknown && soon.phase != CyclePhase::Unknown);
-    assert!(today.bleeding > 0.02 && today.bleeding < 0.2, "{}", today.bleeding);
+    assert_eq!(phase(&days, "2025-03-01"), CyclePhase::Menstruation);
+    assert!(is_all_unknown(&days, date("2025-03-03")));
+}
+
+#[test]
+fn while_a_start_is_probably_missing_nothing_is_said_and_phases_never_alternate() {
+    let mut history = history(&[28; 8]);
+    let newest = date("2025-08-13");
+    let told = |history: &History, today: NaiveDate| {
+        let until = (today + Days::new(100)).to_string();
+        of(history, ("2025-08-13", &until), &today.to_string())
+    };
+    let mut is_lost = false;
+    for passed in 6..150 {
+        let days = told(&history, newest + Days::new(passed));
+        let now = is_all_unknown(&days, newest + Days::new(5));
+        assert!(now || !is_lost, "{passed}: once nothing is known, more silence says no more");
+        is_lost = now;
+        let rank = |day: &CalendarDay| match day.phase {
+            CyclePhase::Follicular => Some(0),
+            CyclePhase::Ovulation => Some(1),
+            CyclePhase::Luteal => Some(2),
+            CyclePhase::Menstruation | CyclePhase::Unknown => None,
+        };
+        let cycle = days.iter().filter(|day| day.date > newest + Days::new(4));
+        let ranks: Vec<i32> = cycle.map_while(rank).collect();
+        assert!(ranks.is_sorted(), "{passed}: {ranks:?}");
+        assert_eq!(now, passed > 32, "{passed}");
+    }
+    // Who says that none was missed is believed, until one was probably missed since.
+    let newest_cycle = history.cycles.last_mut().unwrap();
+    newest_cycle.gap_answer = Some(GapAnswer::NoneMissed);
+    newest_cycle.gap_answered_on = Some(newest + Days::new(45));
+    let lost = [46, 120].map(|passed| {
+        is_all_unknown(&told(&history, newest + Days::new(passed)), newest + Days::new(5))
+    });
+    assert_eq!(lost, [false, true]);
+}
+
+#[test]
+fn a_no_holds_for_the_days_until_it_was_said() {
+    let mut history = history(&[28; 8]);
+    let newest = date("2025-08-13");
+    let asked = |history: &History, passed: u64| {
+        let person = Person { version: None, date_of_birth: None };
+        let today = newest + Days::new(passed);
+        let known = derive(history, person, today, None).unwrap().known;
+        let question = known.open_question(today);
+        let prediction = known.prediction(today).ok().unwrap();
+        let probability = prediction.missed_log_probability;
+        assert_eq!(question.is_some(), probability > ASKED_FROM, "{passed}: {probability}");
+        question.map(|question| question.id)
+    };
+    let first = asked(&history, 45).unwrap();
+    let said = |history: &mut History, passed: u64| {
+        let cycle = history.cycles.last_mut().unwrap();
+        cycle.gap_answer = Some(GapAnswer::NoneMissed);
+        cycle.gap_answered_on = Some(newest + Days::new(passed));
+    };
+    said(&mut history, 45);
+    assert!((45..55).all(|passed| asked(&history, passed).is_none()));
+    let again = (55..120).find(|passed| asked(&history, *passed).is_some()).unwrap();
+    assert!((65..=85).contains(&again), "about a cycle later: {again}");
+    assert_eq!(asked(&history, again), Some(first), "it is the same gap");
+    said(&mut history, again);
+    assert!(asked(&history, again).is_none() && asked(&history, again + 150).is_some());
+    // With the next start 'no' is final.
+    let mut closed = history.clone();
+    closed.cycles.push(HistoryCycle {
+        id: CycleId::new(99),
+        start_date: newest + Days::new(again + 10),
+        end_date: None,
+        gap_answer: None,
+        gap_answered_on: None,
+        ..history.cycles[0].clone()
+    });
+    let person = Person { version: None, date_of_birth: None };
+    let derived = derive(&closed, person, newest + Days::new(again + 12), None).unwrap();
+    assert!(derived.known.questions.is_empty());
 }

@@ -56,7 +56,7 @@ pub(crate) struct Key {
 }
 
 /// What is known of a person.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Person {
     /// None while nothing was heard of them.
     pub(crate) version: Option<Version>,
@@ -195,9 +195,7 @@ impl Derived {
         let Some(actual_start) = self.next_start(position) else {
             return self.known.prediction(self.key.day).ok();
         };
-        let anchor = self.log.settled(position, walk)?;
-        let outlook = anchor.outlook(None, self.key.day).ok()?;
-        Some(anchor.settled(self.user_id, &outlook, actual_start))
+        self.log.settled(position, walk)?.settled(self.user_id, actual_start)
     }
 }
 
@@ -275,7 +273,9 @@ impl<'a> Stored<'a> {
             return (Newest { anchor, open_from, forecast_base, rest }, None);
         }
         let outlook = anchor.outlook(None, day).ok();
-        let open_from = outlook.as_ref().and_then(Outlook::open_from);
+        // Once the days without a start reach into the widest range.
+        let widest = outlook.as_ref().and_then(|outlook| outlook.next.intervals.last());
+        let open_from = widest.map(|widest| widest.range.start);
         (Newest { anchor, open_from, forecast_base, rest }, outlook)
     }
 

@@ -1,4 +1,5 @@
 use chrono::{DateTime, Days, TimeDelta, Utc};
+use contracts::cycles::GapAnswer;
 use proptest::prelude::*;
 
 use super::*;
@@ -53,6 +54,7 @@ fn cycle(id: i64, start: NaiveDate, end: Option<NaiveDate>, version: i64) -> His
         end_date: end,
         excluded: false,
         gap_answer: None,
+        gap_answered_on: None,
         input_version: Version::new(version),
         input_changed_at: noon + TimeDelta::minutes(version),
     }
@@ -122,8 +124,14 @@ proptest! {
     }
 
     #[test]
-    fn the_next_start_is_never_in_the_past(drawn in drawn(), late in prop_oneof![0u64..200, 200u64..44_000]) {
-        let history = history(&drawn);
+    fn the_next_start_is_never_in_the_past(
+        drawn in drawn(),
+        late in prop_oneof![0u64..200, 200u64..44_000],
+        missed in any::<bool>(),
+    ) {
+        let mut history = history(&drawn);
+        history.cycles.last_mut().unwrap().gap_answer =
+            missed.then_some(GapAnswer::MissedUnknown);
         let newest = history.cycles.last().unwrap().start_date;
         let known = derived(&history).known;
         let today = newest + Days::new(late);
@@ -131,9 +139,11 @@ proptest! {
         prop_assert!(said.predicted_start_date >= today);
         let told = said.fertility.first().map(|day| day.date);
         prop_assert!(told.is_some_and(|first| first > newest || late < 120));
-        // Until it has to be made again it stays the same.
-        let due = known.due_after(today).unwrap();
-        prop_assert!(due > today);
+        // Until it has to be made again it stays the same; who is silent for a year is let be.
+        let due = known.due_after(today);
+        prop_assert_eq!(due.is_some(), late < 365);
+        let due = due.unwrap_or(today);
+        prop_assert!(late >= 365 || due > today);
         for later in today.iter_days().take_while(|later| *later < due) {
             prop_assert!(known.prediction(later).ok().unwrap() == said);
         }
@@ -226,12 +236,75 @@ fn notes_say_what_the_date_rests_on_and_what_the_confidence_means() {
     let derived = derived(&history(&[(28, None, 1), (30, None, 2), (29, None, 3)]));
     let said = predictions(&derived);
     let notes: Vec<&str> = said.iter().filter_map(|said| said.notes.as_deref()).collect();
-    assert!(notes[0].starts_with("No cycle length is known yet, so this is what is usual."));
-    assert!(notes[1].starts_with("From the one cycle length that is known."));
-    assert!(notes[2].starts_with("From the last 2 cycle lengths."));
+    assert!(
+        notes[0].starts_with("There is no cycle length to go by yet, so this is what is usual.")
+    );
+    assert!(notes[1].starts_with("From the one cycle length that counts."));
+    assert!(notes[2].starts_with("From the last 2 cycle lengths that count."));
     assert!(
         notes.iter().all(|text| text.contains("within 2 days of this date with a probability"))
     );
+}
+
+/// Each text says what the date does rest on.
+#[test]
+fn notes_of_the_open_cycle_are_true() {
+    let mut known = derived(&history(&[(28, None, 1), (30, None, 2), (29, None, 3)])).known;
+    let start = known.newest.as_ref().unwrap().anchor.start_date;
+    let notes = |known: &Known, days: u64| {
+        known.prediction(start + Days::new(days)).ok().unwrap().notes.unwrap()
+    };
+    let (lengths, ovulation) = ("From the last 2 cycle lengths", "From the ovulation seen");
+    let (open, any_day) = ("nothing was logged up to 2019-06-06.", "may begin on any day.");
+    assert!(notes(&known, 10).ends_with("confidence_score."));
+    assert!(notes(&known, 40).starts_with(lengths) && notes(&known, 40).ends_with(open));
+    assert!(notes(&known, 400).starts_with(lengths) && notes(&known, 400).ends_with(any_day));
+
+    known.newest.as_mut().unwrap().anchor.ovulation = Some(start + Days::new(14));
+    assert!(notes(&known, 20).starts_with(ovulation));
+    // No start can follow from it any more.
+    assert!(notes(&known, 40).starts_with(lengths) && notes(&known, 40).ends_with(open));
+    assert!(notes(&known, 400).starts_with(lengths));
+    // Seen in the silence it says more than that.
+    known.newest.as_mut().unwrap().anchor.ovulation = Some(start + Days::new(395));
+    assert!(notes(&known, 400).starts_with(ovulation) && !notes(&known, 400).contains("any day"));
+
+    known.newest.as_mut().unwrap().anchor.answer = Some(GapAnswer::MissedUnknown);
+    let missed = notes(&known, 40);
+    assert!(missed.starts_with(lengths) && missed.contains("that a start was missed, and that"));
+    assert!(notes(&known, 10).ends_with("that a start was missed."));
+    assert!(notes(&known, 400).ends_with(any_day));
+}
+
+/// The question about the days since the newest start, once asked, stays until it is answered or a
+/// start is logged.
+#[test]
+fn a_question_about_the_open_gap_stays() {
+    for lengths in [&[28, 28, 28][..], &[26, 31, 29, 27], &[45, 44, 47]] {
+        let drawn: Vec<Drawn> = lengths.iter().map(|days| (*days, None, 1)).collect();
+        let known = derived(&history(&drawn)).known;
+        let start = known.newest.as_ref().unwrap().anchor.start_date;
+        let asked = |day: u64| known.open_question(start + Days::new(day));
+        let first = (1..500).find(|day| asked(*day).is_some()).unwrap();
+        assert!((30..=121).contains(&first), "{first}");
+        let mut before = 0.0;
+        for day in first..500 {
+            let question = asked(day).unwrap();
+            assert!(question.probability >= before, "{day}");
+            before = question.probability;
+        }
+    }
+}
+
+/// Each cycle is predicted from the 36 lengths before it, however many there are.
+#[test]
+fn a_log_of_many_years_is_derived_as_its_newest_years_are() {
+    let drawn: Vec<Drawn> = (0..200_u32).map(|n| (26 + (n * 7 + n * n) % 6, Some(5), 1)).collect();
+    let long = history(&drawn);
+    let all = predictions(&derived(&long));
+    let newest = History { cycles: long.cycles[160..].to_vec(), ..long };
+    let few = predictions(&derived(&newest));
+    assert!(all[196..] == few[36..]);
 }
 
 #[test]

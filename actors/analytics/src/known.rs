@@ -1,7 +1,7 @@
 //! What is known of a user: all that reads and the forecasts of later days need, without asking
 //! anybody. Kept as JSON in `subject.known`, under the number of the model that wrote it.
 
-use chrono::NaiveDate;
+use chrono::{Days, NaiveDate};
 use contracts::{
     CycleId, QuestionId, UserId,
     analytics::{NoPrediction, Prediction, SymptomPattern},
@@ -14,7 +14,12 @@ use crate::{anchor::Anchor, ids::question_id, obstacles, outlook::Outlook};
 /// Numbers the derivation: the model, its constants, and what is stored of it. Whoever changes any
 /// of them raises it, so that every stored state is computed again; a process with a lower number
 /// then leaves the state alone.
-pub(crate) const MODEL_NUMBER: i32 = 2;
+pub(crate) const MODEL_NUMBER: i32 = 3;
+
+/// So many days after the newest start the stored prediction is made again for the last time. Whoever
+/// has logged nothing for a year may never again, and would cost a write a day for ever. Reads make
+/// it as of their day all the same; the one reminder that it still has comes once.
+const FOLLOWED_DAYS: Days = Days::new(365);
 
 /// From this probability on the user is asked whether a start was missed.
 pub(crate) const ASKED_FROM: f64 = 0.5;
@@ -38,6 +43,9 @@ pub(crate) struct Known {
     /// The newest cycles whose forecast counts for the user's record, oldest first: it was made,
     /// and the length that came was learned. At most [`Known::COUNTED_MAX`].
     pub(crate) counted: Vec<CycleId>,
+    /// How many lengths are none of a cycle, and count in the averages all the same: under 15 days, or
+    /// over 120 and not explained.
+    pub(crate) odd_lengths: usize,
     /// Which symptoms cluster in which phase.
     pub(crate) symptom_patterns: Vec<SymptomPattern>,
 }
@@ -90,6 +98,7 @@ impl Known {
             questions: Vec::new(),
             answers: Vec::new(),
             counted: Vec::new(),
+            odd_lengths: 0,
             symptom_patterns: Vec::new(),
         }
     }
@@ -132,10 +141,13 @@ impl Known {
     }
 
     /// The day from which on the stored prediction, made on `day`, has to be made again; none while
-    /// nothing will be predicted however many days pass.
+    /// nothing will be predicted however many days pass, and after a year without a start.
     pub(crate) fn due_after(&self, day: NaiveDate) -> Option<NaiveDate> {
-        let first = self.newest.as_ref()?.open_from?.succ_opt()?;
-        Some(day.succ_opt().map_or(first, |next_day| first.max(next_day)))
+        let Newest { anchor, open_from, .. } = self.newest.as_ref()?;
+        let first = (*open_from)?.succ_opt()?;
+        let due = day.succ_opt().map_or(first, |next_day| first.max(next_day));
+        let last = anchor.start_date.checked_add_days(FOLLOWED_DAYS)?;
+        (due <= last).then_some(due)
     }
 
     /// The question about the time since the newest start, if there is one on that day.
@@ -143,7 +155,7 @@ impl Known {
         let Newest { anchor, .. } = self.newest.as_ref()?;
         let open_until = self.open_until(today)?;
         let probability = anchor.missed_probability(Some(open_until));
-        let asked = anchor.answer.is_none() && probability > ASKED_FROM;
+        let asked = !anchor.says_missed() && probability > ASKED_FROM;
         asked.then(|| KnownQuestion {
             id: question_id(self.user_id, anchor.cycle_id, None),
             cycle_id: anchor.cycle_id,

@@ -11,7 +11,7 @@ use prediction::{
     CycleNote, CyclesInGap, HistoryError, Length, LoggedCycle, Obstacle, SegmentedCycle, State,
     Use, Window, age_years,
     constants::LENGTHS_MAX,
-    ovulation::{LhTest, Temperature, from_temperatures, from_tests},
+    ovulation::{LhTest, Temperature, from_signs},
 };
 
 use crate::{
@@ -117,6 +117,7 @@ impl Log {
             ovulation: None,
             episode: obstacle(segmented),
             answer: None,
+            answered_on: None,
         })
     }
 
@@ -127,6 +128,7 @@ impl Log {
             past_ovulations: self.past_ovulations(position),
             ovulation: self.ovulations.get(position).copied().flatten(),
             answer: self.cycles.get(position)?.gap_answer,
+            answered_on: self.cycles.get(position)?.gap_answered_on,
             ..self.settled(position, walk)?
         })
     }
@@ -153,7 +155,10 @@ impl Log {
         let counted = rows.filter(|(_, segmented)| counts(segmented)).map(|(cycle, _)| cycle.id);
         let mut counted: Vec<_> = counted.take(Known::COUNTED_MAX).collect();
         counted.reverse();
+        let is_odd =
+            |segmented: &&SegmentedCycle| matches!(segmented.usage, Use::TooShort | Use::TooLong);
         Known {
+            odd_lengths: self.segmented.iter().filter(is_odd).count(),
             episodes: self.episodes.clone(),
             ovulations: seen.collect(),
             answers: answers.collect(),
@@ -214,8 +219,7 @@ impl Log {
     }
 }
 
-/// The ovulation that was seen in each cycle: by tests, or else by temperatures, which date it less
-/// exactly.
+/// The ovulation that was seen in each cycle, by tests and temperatures.
 fn ovulations(history: &History) -> Vec<Option<NaiveDate>> {
     let mut observations = history.observations.clone();
     observations.sort_by_key(|observation| observation.date);
@@ -239,7 +243,7 @@ fn ovulations(history: &History) -> Vec<Option<NaiveDate>> {
                 }
             }
         }
-        from_tests(&tests).or_else(|| from_temperatures(&temperatures))
+        from_signs(&tests, &temperatures)
     });
     seen.collect()
 }

@@ -1,13 +1,18 @@
 //! Which symptoms cluster in which phase of the cycle: counts, and no causes.
 //!
-//! A symptom's days are those on which it was logged, each once, in cycles that are over. If it had
-//! nothing to do with the cycle they would be spread over the phases as the days of these cycles
-//! are. It is told that it clusters in a phase if
+//! A symptom's days are those on which it was logged, each once, in cycles that are over. They are
+//! compared with the days on which it could have been logged: of a cycle whose end was said only the
+//! days of bleeding, since later symptoms are refused then (docs/decisions/0010), of one without an
+//! end all days to the day before the next start. If the symptom had nothing to do with the cycle, its
+//! days would be spread over the phases as those days are. It is told that it clusters in a phase if
+//! - it could have been logged in another phase too, in at least 3 cycles,
 //! - it was logged there in at least 3 cycles and on at least 5 days,
-//! - at least 1.5 times as often as if its days were spread evenly, and
+//! - at least 1.5 times as often as if its days were spread evenly over those days, and
 //! - chance does that less than once in 20 times: P(X ≥ k) ≤ exp(−n·KL(k/n ‖ p)) ≤ 0.05, Chernoff's
-//!   bound for n days of which k are in a phase that has the share p of all days (Ann Math Stat
+//!   bound for n days of which k are in a phase that has the share p of those days (Ann Math Stat
 //!   1952;23:493–507).
+//!
+//! Signs of ovulation are no symptoms.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -15,7 +20,7 @@ use chrono::NaiveDate;
 use contracts::{
     CycleId,
     analytics::{CyclePhase, SymptomPattern},
-    cycles::{GapAnswer, History, HistoryCycle},
+    cycles::{GapAnswer, History, HistoryCycle, OVULATION_TEST, TEMPERATURE},
 };
 use prediction::Luteal;
 
@@ -42,7 +47,11 @@ pub(crate) fn patterns(history: &History) -> Vec<SymptomPattern> {
     let mut logged: BTreeMap<String, Logged<'_>> = BTreeMap::new();
     for symptom in &history.symptoms {
         let Some((cycle, phase)) = at_risk.days.get(&symptom.date) else { continue };
-        let entry = logged.entry(symptom.symptom_type.trim().to_lowercase()).or_default();
+        let name = symptom.symptom_type.trim().to_lowercase();
+        if [OVULATION_TEST, TEMPERATURE].contains(&name.as_str()) {
+            continue;
+        }
+        let entry = logged.entry(name).or_default();
         entry.wording = &symptom.symptom_type;
         entry.days.insert(symptom.date, (*cycle, *phase));
     }
@@ -59,7 +68,14 @@ pub(crate) fn patterns(history: &History) -> Vec<SymptomPattern> {
 /// The days on which a symptom could have been logged, and the phase of each.
 struct DaysAtRisk {
     days: HashMap<NaiveDate, (CycleId, CyclePhase)>,
-    in_phase: HashMap<CyclePhase, usize>,
+    in_phase: HashMap<CyclePhase, PhaseAtRisk>,
+}
+
+/// What there is of one phase.
+#[derive(Default)]
+struct PhaseAtRisk {
+    days: usize,
+    cycles: BTreeSet<CycleId>,
 }
 
 impl DaysAtRisk {
@@ -79,11 +95,14 @@ impl DaysAtRisk {
             let Some(ovulation) = OvulationDays::of_past(length, None, &luteal) else { continue };
             let end = cycle.end_date.and_then(|end| days_between(cycle.start_date, end));
             let bled = end.map_or(BLEEDING_DAYS, |end| end + 1);
-            for (day, date) in (0..length).zip(cycle.start_date.iter_days()) {
+            let loggable = if cycle.end_date.is_some() { length.min(bled) } else { length };
+            for (day, date) in (0..loggable).zip(cycle.start_date.iter_days()) {
                 let phase =
                     if day < bled { CyclePhase::Menstruation } else { ovulation.phase(day) };
                 days.insert(date, (cycle.id, phase));
-                *in_phase.entry(phase).or_default() += 1;
+                let at_risk: &mut PhaseAtRisk = in_phase.entry(phase).or_default();
+                at_risk.days += 1;
+                at_risk.cycles.insert(cycle.id);
             }
         }
         Self { days, in_phase }
@@ -91,7 +110,15 @@ impl DaysAtRisk {
 
     /// The share of all days that a phase has.
     fn share(&self, phase: CyclePhase) -> f64 {
-        real(self.in_phase.get(&phase).copied().unwrap_or_default()) / real(self.days.len())
+        real(self.in_phase.get(&phase).map_or(0, |at_risk| at_risk.days)) / real(self.days.len())
+    }
+
+    /// Whether a symptom could have been logged outside a phase in enough cycles to compare with.
+    fn compares(&self, phase: CyclePhase) -> bool {
+        let others = self.in_phase.iter().filter(|(other, _)| **other != phase);
+        let cycles: BTreeSet<CycleId> =
+            others.flat_map(|(_, at_risk)| at_risk.cycles.iter().copied()).collect();
+        cycles.len() >= CYCLES_MIN
     }
 }
 
@@ -114,7 +141,8 @@ impl Logged<'_> {
             let (share, expected) =
                 (real(days.len()) / real(self.days.len()), at_risk.share(phase));
             let ratio = share / expected;
-            let clusters = cycles.len() >= CYCLES_MIN
+            let clusters = at_risk.compares(phase)
+                && cycles.len() >= CYCLES_MIN
                 && days.len() >= DAYS_MIN
                 && ratio >= RATIO_MIN
                 && chance_at_most(self.days.len(), share, expected) <= CHANCE_MAX;

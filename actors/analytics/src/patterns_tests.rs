@@ -10,16 +10,18 @@ fn first() -> NaiveDate {
     NaiveDate::from_ymd_opt(2025, 1, 1).unwrap()
 }
 
-/// Cycles of 28 days with five days of bleeding; one more start ends the last of them.
+/// Cycles of 28 days without an end, so that a symptom may be logged on each of their days; one more
+/// start ends the last of them.
 fn history(cycles: u64) -> History {
     let cycle = |nth: u64| {
         let start_date = first() + Days::new(nth * 28);
         HistoryCycle {
             id: CycleId::new(i64::try_from(nth).unwrap() + 1),
             start_date,
-            end_date: Some(start_date + Days::new(4)),
+            end_date: None,
             excluded: false,
             gap_answer: None,
+            gap_answered_on: None,
             input_version: Version::ZERO,
             input_changed_at: DateTime::<Utc>::UNIX_EPOCH,
         }
@@ -63,6 +65,61 @@ fn a_cluster_is_counted() {
     assert_eq!((*days_in_phase, *days_total, *cycles), (8, 9, 4));
     // 8 of 9 days in 5 of 28: 0.889 / 0.179.
     assert!((ratio - 4.98).abs() < 1e-9, "{ratio}");
+}
+
+/// Ends the period of a cycle with its fifth day.
+fn close(history: &mut History, cycle: usize) {
+    let cycle = &mut history.cycles[cycle];
+    cycle.end_date = Some(cycle.start_date + Days::new(4));
+}
+
+#[test]
+fn where_it_could_be_logged_on_days_of_bleeding_only_nothing_clusters() {
+    let mut history = history(12);
+    for cycle in 0..12 {
+        close(&mut history, cycle);
+        log(&mut history, "tired", cycle, [1, 2, 3]);
+    }
+    assert!(patterns(&history).is_empty());
+    // Two cycles that could tell are too few to compare with.
+    for cycle in [3, 7] {
+        history.cycles[cycle].end_date = None;
+    }
+    assert!(patterns(&history).is_empty());
+}
+
+#[test]
+fn what_could_have_been_logged_is_what_is_compared_with() {
+    // On each day of five cycles, and on those of bleeding of five whose end was said: evenly.
+    let mut even = history(10);
+    for cycle in 0..5 {
+        close(&mut even, cycle);
+        log(&mut even, "tired", cycle, 1..=5);
+        log(&mut even, "tired", cycle + 5, 1..=28);
+    }
+    assert!(patterns(&even).is_empty());
+    // The same with days of bleeding alone: now it could have been otherwise.
+    let mut bleeding = history(10);
+    for cycle in 0..5 {
+        close(&mut bleeding, cycle);
+    }
+    for cycle in 0..10 {
+        log(&mut bleeding, "cramps", cycle, 1..=2);
+    }
+    let found = patterns(&bleeding);
+    assert_eq!((found.len(), found[0].phase), (1, CyclePhase::Menstruation));
+    // 20 of 20 days in 50 of 165: 1 / 0.303.
+    assert!((found[0].ratio - 3.3).abs() < 1e-9, "{}", found[0].ratio);
+}
+
+#[test]
+fn signs_of_ovulation_are_no_symptoms() {
+    let mut history = history(6);
+    for cycle in 0..6 {
+        log(&mut history, "Ovulation_test", cycle, [13, 14]);
+        log(&mut history, TEMPERATURE, cycle, [24, 25]);
+    }
+    assert!(patterns(&history).is_empty());
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use chrono::NaiveDate;
 use contracts::analytics::CyclePhase;
 use prediction::{
-    Luteal, Ovulation, Table,
+    Luteal, Ovulation, PastOvulation, Table,
     constants::{LENGTH_MIN_DAYS, OVULATORY_LENGTH_MAX_DAYS},
 };
 
@@ -25,7 +25,9 @@ impl OvulationDays {
         let is_ovulatory = (LENGTH_MIN_DAYS..=OVULATORY_LENGTH_MAX_DAYS).contains(&length_days);
         is_ovulatory.then(|| {
             let retrospective = || Ovulation::before(&Table::certain(length_days), luteal);
-            Self(seen_on_day.map_or_else(retrospective, Ovulation::on))
+            // What was seen at a time from which no start follows was no ovulation.
+            let seen = seen_on_day.filter(|day| PastOvulation::new(*day, length_days).is_some());
+            Self(seen.map_or_else(retrospective, Ovulation::seen))
         })
     }
 
@@ -90,11 +92,15 @@ mod tests {
     }
 
     #[test]
-    fn an_ovulation_that_was_seen_is_certain() {
+    fn an_ovulation_that_was_seen_is_known_to_a_few_days() {
         let days = past(28, Some(17)).unwrap();
-        assert_eq!((days.ovulation(16), days.ovulation(17), days.ovulation(18)), (0.0, 1.0, 0.0));
+        let certain: f64 = (16..=19).map(|day| days.ovulation(day)).sum();
+        assert!((certain - 1.0).abs() < 1e-9 && days.ovulation(17) > 0.6);
         let fertile: Vec<u32> = (0..28).filter(|day| days.fertile(*day) > 0.0).collect();
-        assert_eq!(fertile, (12..=17).collect::<Vec<_>>());
+        assert_eq!(fertile, (11..=19).collect::<Vec<_>>());
+        // No start comes 3 days after an ovulation: there was another one, or none.
+        let refuted = past(28, Some(25)).unwrap();
+        assert!(refuted.ovulation(25) < 0.01 && refuted.ovulation(14) > 0.1);
     }
 
     #[test]

@@ -30,11 +30,11 @@ pub(crate) fn asked(known: &Known, today: NaiveDate, id: QuestionId) -> Option<K
     open.chain(known.questions.iter().copied()).find(|asked| asked.id == id)
 }
 
-/// What the cycles group is asked when a question is answered that is no longer open, by somebody
-/// who may be asking again: about the gap that this very answer was given for, if the log shows
-/// that it was given, and about none otherwise. Either way the group gives its first answer to the
-/// idempotency key, or refuses the key for another request, or knows nothing of it; and an answer
-/// that was given already changes nothing.
+/// What the cycles group is asked when a question is answered that is no longer open, perhaps by
+/// somebody whose first answer was not heard: about the gap that this very answer was given for, if
+/// the log shows that it was given, and about none otherwise. Either way the group gives its first
+/// answer to an idempotency key, or refuses the key for another request, or knows nothing of it; and
+/// to say once more what was said already changes nothing.
 pub(crate) fn answered_before(
     user_id: UserId,
     known: &Known,

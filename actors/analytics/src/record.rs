@@ -38,20 +38,36 @@ pub(crate) struct Settled {
 /// The record of the newest forecasts that count, out of these cycles, oldest first; none before the
 /// first one was settled. Each was made from what came before it alone, and counts by the rule of
 /// `prediction::record`: the length that came was learned, and the user does not say that it hides
-/// a start. The error is that of `prediction::metrics`, which the backtest counts by too.
+/// a start. While the user is still asked about a gap it is left out, and it is said that it is: a
+/// start that was not logged is no error of the forecast. The error is that of
+/// `prediction::metrics`, which the backtest counts by too, to a hundredth of a day.
 pub(crate) fn record(known: &Known, cycles: &[NewestCycle]) -> Option<ForecastRecord> {
     let counted = |cycle: &&NewestCycle| known.counted.contains(&cycle.cycle_id);
     let settled = |cycle: &NewestCycle| {
         let settled = cycle.settled.as_ref()?;
         Some((settled.step(cycle.start_date)?, settled.is_inside()))
     };
-    let newest = cycles.iter().rev().filter(counted).filter_map(settled).take(FORECASTS_MAX);
-    let (steps, inside): (Vec<Step>, Vec<bool>) = newest.unzip();
+    let is_asked =
+        |cycle: &NewestCycle| known.questions.iter().any(|asked| asked.cycle_id == cycle.cycle_id);
+    let (mut steps, mut inside, mut left_out) = (Vec::new(), Vec::new(), 0);
+    for cycle in cycles.iter().rev().filter(counted) {
+        let Some((step, is_inside)) = settled(cycle) else { continue };
+        if is_asked(cycle) {
+            left_out += 1;
+            continue;
+        }
+        steps.push(step);
+        inside.push(is_inside);
+        if steps.len() == FORECASTS_MAX {
+            break;
+        }
+    }
     let summary = summary(&steps)?;
     Some(ForecastRecord {
         forecasts: i32::try_from(summary.count).ok()?,
-        mean_absolute_error_days: summary.mae_days,
+        mean_absolute_error_days: (summary.mae_days * 100.0).round() / 100.0,
         inside_80: i32::try_from(inside.into_iter().filter(|inside| *inside).count()).ok()?,
+        left_out,
     })
 }
 
@@ -161,6 +177,28 @@ mod tests {
             cycle.settled = None;
         }
         assert!(of(&[1, 2], &cycles).is_none());
+    }
+
+    #[test]
+    fn a_gap_that_is_asked_about_is_left_out_and_counted() {
+        let cycles: Vec<NewestCycle> =
+            [1, 2, 2, 0, 0, 0, 28].into_iter().zip(1..).map(|(late, id)| cycle(id, late)).collect();
+        let mut known = counting(1..=7);
+        known.questions = vec![KnownQuestion {
+            id: QuestionId::new(1),
+            cycle_id: CycleId::new(7),
+            gap_start: cycles[6].start_date,
+            gap_end: Some(cycles[6].start_date + chrono::TimeDelta::days(28)),
+            probability: 0.99,
+        }];
+        let told = record(&known, &cycles).unwrap();
+        assert_eq!((told.forecasts, told.inside_80, told.left_out), (6, 6, 1));
+        // 5 days in 6, to a hundredth.
+        assert_eq!(told.mean_absolute_error_days.to_bits(), 0.83_f64.to_bits());
+        known.questions[0].cycle_id = CycleId::new(1);
+        let told = record(&known, &cycles).unwrap();
+        assert_eq!((told.forecasts, told.left_out), (6, 0), "it is older than those that count");
+        assert!(record(&counting([]), &cycles).is_none());
     }
 
     #[test]

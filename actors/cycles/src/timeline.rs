@@ -44,8 +44,13 @@ pub(crate) fn period_length(start: NaiveDate, end: Option<NaiveDate>) -> Option<
 }
 
 /// What is odd about a length. `median` is that of all the user's known lengths, this one
-/// included, and none while fewer than two are known: one length is no habit.
-pub(crate) fn marks(cycle_length: Option<i32>, median: Option<f64>) -> Vec<CycleMark> {
+/// included, and none while fewer than two are known: one length is no habit. What an episode in it
+/// explains is no missed log.
+pub(crate) fn marks(
+    cycle_length: Option<i32>,
+    median: Option<f64>,
+    is_explained: bool,
+) -> Vec<CycleMark> {
     let Some(length) = cycle_length else { return Vec::new() };
     let is_far_above_usual =
         median.is_some_and(|median| f64::from(length) > MISSED_LOG_MEDIANS * median);
@@ -53,7 +58,7 @@ pub(crate) fn marks(cycle_length: Option<i32>, median: Option<f64>) -> Vec<Cycle
     if length < UNUSUALLY_SHORT_DAYS {
         marks.push(CycleMark::UnusuallyShort);
     }
-    if length > MISSED_LOG_DAYS || is_far_above_usual {
+    if !is_explained && (length > MISSED_LOG_DAYS || is_far_above_usual) {
         marks.push(CycleMark::PossibleMissedLog);
     }
     marks
@@ -105,14 +110,16 @@ mod tests {
 
     #[test]
     fn only_lengths_beyond_the_bounds_are_marked() {
-        assert_eq!(marks(None, Some(28.0)), []);
-        assert_eq!(marks(Some(15), None), []);
-        assert_eq!(marks(Some(14), None), [CycleMark::UnusuallyShort]);
-        assert_eq!(marks(Some(60), None), []);
-        assert_eq!(marks(Some(61), None), [CycleMark::PossibleMissedLog]);
-        assert_eq!(marks(Some(49), Some(28.0)), []);
-        assert_eq!(marks(Some(50), Some(28.0)), [CycleMark::PossibleMissedLog]);
+        assert_eq!(marks(None, Some(28.0), false), []);
+        assert_eq!(marks(Some(15), None, false), []);
+        assert_eq!(marks(Some(14), None, false), [CycleMark::UnusuallyShort]);
+        assert_eq!(marks(Some(60), None, false), []);
+        assert_eq!(marks(Some(61), None, false), [CycleMark::PossibleMissedLog]);
+        assert_eq!(marks(Some(49), Some(28.0), false), []);
+        assert_eq!(marks(Some(50), Some(28.0), false), [CycleMark::PossibleMissedLog]);
         let both = [CycleMark::UnusuallyShort, CycleMark::PossibleMissedLog];
-        assert_eq!(marks(Some(14), Some(7.5)), both);
+        assert_eq!(marks(Some(14), Some(7.5), false), both);
+        assert_eq!(marks(Some(280), Some(28.0), true), []);
+        assert_eq!(marks(Some(14), Some(7.5), true), [CycleMark::UnusuallyShort]);
     }
 }

@@ -11,7 +11,7 @@ use contracts::{
         RecordCycle, RecordEpisode, Symptom,
     },
     limits::{
-        DATE_MIN, NOTES_LENGTH_MAX, PAGE_LIMIT_MAX, PERIOD_LENGTH_MAX_DAYS,
+        DATE_MIN, EPISODES_MAX, NOTES_LENGTH_MAX, PAGE_LIMIT_MAX, PERIOD_LENGTH_MAX_DAYS,
         SYMPTOM_TYPE_LENGTH_MAX, SYMPTOM_VALUE_LENGTH_MAX,
     },
     page::PageRequest,
@@ -165,6 +165,15 @@ pub(crate) fn record_episode(
     if let Some(end) = request.end_date {
         findings.date("/end_date", end, latest_today);
         findings.order("/end_date", request.start_date, end);
+    }
+    findings.verdict()
+}
+
+/// Checks that there is room for one more episode. The pointer is that of the whole body.
+pub(crate) fn episode_room(count: i64) -> Result<(), CyclesError> {
+    let mut findings = Findings::default();
+    if count >= EPISODES_MAX {
+        findings.add("", format!("there are at most {EPISODES_MAX} episodes; remove one first"));
     }
     findings.verdict()
 }

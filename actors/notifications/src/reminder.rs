@@ -1,5 +1,5 @@
-//! What a user's reminder should be: a pure function of the predicted start, the preferences and
-//! the reminders that there are.
+//! What a user's reminder should be: a pure function of the predicted start, the preferences, the
+//! reminders that there are, and the day.
 
 use std::ops::RangeInclusive;
 
@@ -63,8 +63,9 @@ pub(crate) fn reconcile(
     facts: Option<&PredictedStart>,
     wishes: Wishes,
     existing: &[Existing],
+    today: NaiveDate,
 ) -> Actions {
-    let wanted = facts.and_then(|facts| wanted(user_id, facts, wishes));
+    let wanted = facts.and_then(|facts| wanted(user_id, facts, wishes, today));
     let is_wanted = |id: NotificationId| wanted.as_ref().is_some_and(|wanted| wanted.id == id);
     let cancel = existing
         .iter()
@@ -95,25 +96,41 @@ pub(crate) fn notification_id(user_id: UserId, anchor_cycle_id: CycleId) -> Noti
     NotificationId::new((bits >> 3).max(1))
 }
 
-/// The reminder of a predicted start; none if the user wants none. One that is due in the past is
-/// wanted all the same: whether it is still sent is for the dispatcher to say.
-fn wanted(user_id: UserId, facts: &PredictedStart, wishes: Wishes) -> Option<Reminder> {
+/// The reminder of a predicted start; none if the user wants none, or if that day is over: a start in
+/// the past is no longer expected, and the next prediction says another one.
+///
+/// Where its day has passed already, as for somebody who is late or has just logged a cycle of weeks
+/// ago, it is due today, and says how many days are left then. Left on its day it would be
+/// dropped (what is more than 24 hours late is not sent), or be sent with the wrong number.
+fn wanted(
+    user_id: UserId,
+    facts: &PredictedStart,
+    wishes: Wishes,
+    today: NaiveDate,
+) -> Option<Reminder> {
     let PredictedStart { prediction_id, anchor_cycle_id, predicted_start_date } = *facts;
     let days_before = u64::try_from(wishes.days_before).ok().filter(|_| wishes.enabled)?;
-    let due_on = predicted_start_date.checked_sub_days(Days::new(days_before))?;
+    let wished_on = predicted_start_date.checked_sub_days(Days::new(days_before))?;
+    let due_on = wished_on.max(today);
+    let days_left = u64::try_from((predicted_start_date - due_on).num_days()).ok()?;
     Some(Reminder {
         id: notification_id(user_id, anchor_cycle_id),
         anchor_cycle_id,
         prediction_id,
         title: "Period Reminder".to_owned(),
-        message: message(predicted_start_date, days_before),
+        message: message(predicted_start_date, days_left),
         scheduled_for: due_on.and_time(DUE_AT).and_utc(),
     })
 }
 
-fn message(predicted_start_date: NaiveDate, days_before: u64) -> String {
-    let days = if days_before == 1 { "day" } else { "days" };
-    format!("Your next period is expected around {predicted_start_date} (in {days_before} {days}).")
+/// As it is true on the day on which it is due.
+fn message(predicted_start_date: NaiveDate, days_left: u64) -> String {
+    let when = match days_left {
+        0 => "today".to_owned(),
+        1 => "in 1 day".to_owned(),
+        days => format!("in {days} days"),
+    };
+    format!("Your next period is expected around {predicted_start_date} ({when}).")
 }
 
 impl From<&Preferences> for Wishes {

@@ -125,7 +125,8 @@ async fn reconcile_in_txn(
 ) -> Result<(), WriteError> {
     let anchor = facts.map(|facts| facts.anchor_cycle_id);
     let existing = store::reminder_list_in_txn(user_id, connection, anchor).await?;
-    let actions = reminder::reconcile(user_id, facts, preferences.into(), &existing);
+    let actions =
+        reminder::reconcile(user_id, facts, preferences.into(), &existing, now.date_naive());
     // The old one first: at no instant may two be pending.
     for notification_id in actions.cancel {
         store::reminder_cancel_in_txn(user_id, connection, notification_id, now).await?;

@@ -246,6 +246,8 @@ fn what_may_be_null_says_so_and_has_an_example() {
     for (schema, member) in [
         ("PredictionList", "no_prediction"),
         ("CalendarDay", "logged"),
+        ("CalendarDay", "fertile"),
+        ("LoggedDay", "bleeding"),
         ("Insights", "forecast_record"),
         ("Question", "gap_end"),
         ("QuestionAnswered", "cycle_id"),

@@ -37,12 +37,13 @@ pub struct CalendarDay {
     pub date: NaiveDate,
     /// In which phase of a cycle it lies, or most probably will.
     pub phase: CyclePhase,
-    /// The probability of bleeding: 1 or 0 for what was logged.
-    pub bleeding: f64,
-    /// The probability that it is one of the six days that end with ovulation. No contraception.
-    pub fertile: f64,
-    /// The probability that ovulation falls on it.
-    pub ovulation: f64,
+    /// The probability of bleeding: 1 or 0 for what was logged; none where nothing is known.
+    pub bleeding: Option<f64>,
+    /// The probability that it is one of the six days that end with ovulation; none where nothing is
+    /// known. No contraception.
+    pub fertile: Option<f64>,
+    /// The probability that ovulation falls on it; none where nothing is known.
+    pub ovulation: Option<f64>,
     /// What was logged of it.
     pub logged: Option<LoggedDay>,
 }
@@ -54,8 +55,8 @@ pub struct LoggedDay {
     pub cycle_id: CycleId,
     /// Its day of the cycle: 1 is the first day of bleeding.
     pub cycle_day: i32,
-    /// Whether bleeding was logged.
-    pub bleeding: bool,
+    /// Whether bleeding was logged; none after the first day of a period while its end was not.
+    pub bleeding: Option<bool>,
 }
 
 /// The phases of a cycle, as a calendar can tell them.

@@ -80,13 +80,18 @@ pub struct Insights {
 pub struct ForecastRecord {
     /// How many settled forecasts are counted: the newest 6 at the most.
     pub forecasts: i32,
-    /// Mean distance of the predicted from the actual start, in days.
+    /// Mean distance of the predicted from the actual start, in days, to a hundredth.
     pub mean_absolute_error_days: f64,
     /// How many actual starts fell into the 80 % range.
     pub inside_80: i32,
+    /// How many forecasts of that time are left out, because the user is still asked whether a start
+    /// went unlogged.
+    #[serde(default)]
+    pub left_out: i32,
 }
 
-/// That a symptom was logged more often in one phase of the cycle than its days alone explain.
+/// That a symptom was logged more often in one phase of the cycle than explain the days of that
+/// phase on which it could have been logged.
 #[derive(Clone, PartialEq, Serialize, Deserialize)]
 pub struct SymptomPattern {
     /// The symptom, in the user's words.
@@ -99,6 +104,7 @@ pub struct SymptomPattern {
     pub days_total: i32,
     /// In how many cycles it was logged in that phase.
     pub cycles: i32,
-    /// How many times as often as if its days were spread evenly.
+    /// How many times as often as if its days were spread evenly over the days of all phases on which
+    /// it could have been logged.
     pub ratio: f64,
 }

@@ -23,8 +23,8 @@ pub use insights::{
     ForecastRecord, Insight, InsightKind, Insights, Regularity, Statistics, SymptomPattern,
 };
 pub use predictions::{
-    DateRange, DayFertility, NoPrediction, NoPredictionReason, Prediction, PredictionInterval,
-    UpcomingStart,
+    DateRange, DayFertility, DaysToStart, NoPrediction, NoPredictionReason, Prediction,
+    PredictionInterval, Quantile, UpcomingStart,
 };
 pub use questions::{AnswerQuestion, ListQuestions, Question, QuestionAnswered, QuestionList};
 
@@ -189,6 +189,7 @@ pub struct PredictedStart {
     pub prediction_id: PredictionId,
     /// The newest cycle of the history that it was computed from.
     pub anchor_cycle_id: CycleId,
-    /// The day on which the next period is expected to start.
+    /// The day on which the next period is expected to start, as it was when the prediction was made
+    /// last; in the past once nothing was logged for more than a year.
     pub predicted_start_date: NaiveDate,
 }

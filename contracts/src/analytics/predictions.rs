@@ -12,6 +12,9 @@ pub struct Prediction {
     pub id: PredictionId,
     /// Whose.
     pub user_id: UserId,
+    /// The logged start that it counts from; none from a program that did not say.
+    #[serde(default)]
+    pub from_start_date: Option<NaiveDate>,
     /// The day on which the next period is expected to start.
     pub predicted_start_date: NaiveDate,
     /// The last day of bleeding expected then.
@@ -26,6 +29,9 @@ pub struct Prediction {
     pub notes: Option<String>,
     /// Ranges of the start date.
     pub intervals: Vec<PredictionInterval>,
+    /// The same in days after `from_start_date`; none from a program that did not say.
+    #[serde(default)]
+    pub days_to_start: Option<DaysToStart>,
     /// The second and the third next start.
     #[serde(default)]
     pub upcoming: Vec<UpcomingStart>,
@@ -40,8 +46,8 @@ pub struct Prediction {
     /// because the day is not later than what was to be expected.
     #[serde(default)]
     pub open_until: Option<NaiveDate>,
-    /// The days that are fertile with a probability of at least 0.25, before the predicted start.
-    /// Information, no contraception.
+    /// The days that are fertile with a probability of at least 0.25, before the predicted start; where
+    /// none is, those with at least half of the greatest. Information, no contraception.
     pub fertile_window: DateRange,
     /// The expected day of ovulation.
     pub ovulation_date: NaiveDate,
@@ -62,6 +68,24 @@ pub struct DateRange {
     pub start: NaiveDate,
     /// The last day.
     pub end: NaiveDate,
+}
+
+/// The distribution of a start in real-valued days: what forecasts are scored by.
+#[derive(Clone, PartialEq, Serialize, Deserialize)]
+pub struct DaysToStart {
+    /// The mean.
+    pub mean: f64,
+    /// The quantiles, by ascending level.
+    pub quantiles: Vec<Quantile>,
+}
+
+/// The point that a day comes before with a stated probability.
+#[derive(Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Quantile {
+    /// The probability.
+    pub level: f64,
+    /// The point, in days.
+    pub days: f64,
 }
 
 /// A range of dates that holds the start with a stated probability.

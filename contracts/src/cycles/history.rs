@@ -55,6 +55,9 @@ pub struct HistoryCycle {
     /// the one that was asked about; never [`GapAnswer::MissedOn`].
     #[serde(default)]
     pub gap_answer: Option<GapAnswer>,
+    /// The day, in UTC, on which the user said so; none without an answer.
+    #[serde(default)]
+    pub gap_answered_on: Option<NaiveDate>,
     /// The user's version at which this cycle's own dates, its exclusion, the answer about its gap,
     /// the start before it, or an episode or sign of ovulation in the days from its start to the
     /// next last changed.

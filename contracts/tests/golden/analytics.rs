@@ -4,12 +4,12 @@ use contracts::{
     QuestionId,
     analytics::{
         ActivePrediction, AnalyticsMailbox, AnswerQuestion, Calendar, CalendarDay, CheckAnalytics,
-        CycleAnalytics, CycleAnalyticsList, CyclePhase, DateRange, DayFertility, ForecastRecord,
-        GeneratePrediction, GeneratedPrediction, GetActivePrediction, GetCalendar, GetInsights,
-        Insight, InsightKind, Insights, ListCycleAnalytics, ListPredictions,
+        CycleAnalytics, CycleAnalyticsList, CyclePhase, DateRange, DayFertility, DaysToStart,
+        ForecastRecord, GeneratePrediction, GeneratedPrediction, GetActivePrediction, GetCalendar,
+        GetInsights, Insight, InsightKind, Insights, ListCycleAnalytics, ListPredictions,
         ListPredictionsChanged, ListQuestions, LoggedDay, NoPrediction, NoPredictionReason,
-        PredictedStart, Prediction, PredictionInterval, PredictionList, Question, QuestionAnswered,
-        QuestionList, Regularity, Statistics, SymptomPattern, UpcomingStart,
+        PredictedStart, Prediction, PredictionInterval, PredictionList, Quantile, Question,
+        QuestionAnswered, QuestionList, Regularity, Statistics, SymptomPattern, UpcomingStart,
     },
     cycles::GapAnswer,
 };
@@ -27,6 +27,7 @@ fn prediction() -> Prediction {
     Prediction {
         id: PREDICTION,
         user_id: USER,
+        from_start_date: Some(date("2026-03-01")),
         predicted_start_date: date("2026-03-29"),
         predicted_end_date: date("2026-04-02"),
         confidence_score: 0.75,
@@ -34,6 +35,10 @@ fn prediction() -> Prediction {
         based_on_cycles: 6,
         notes: Some("From six cycles.".to_owned()),
         intervals: vec![interval()],
+        days_to_start: Some(DaysToStart {
+            mean: 28.5,
+            quantiles: vec![Quantile { level: 0.5, days: 28.25 }],
+        }),
         upcoming: vec![UpcomingStart {
             cycles_ahead: 2,
             predicted_start_date: date("2026-04-26"),
@@ -76,6 +81,7 @@ fn insights() -> Insights {
             forecasts: 6,
             mean_absolute_error_days: 1.25,
             inside_80: 5,
+            left_out: 1,
         }),
         symptom_patterns: vec![SymptomPattern {
             symptom_type: "cramps".to_owned(),
@@ -107,13 +113,13 @@ fn cycle_analytics() -> CycleAnalyticsList {
 }
 
 fn calendar() -> Calendar {
-    let logged = LoggedDay { cycle_id: CYCLE, cycle_day: 12, bleeding: false };
+    let logged = LoggedDay { cycle_id: CYCLE, cycle_day: 12, bleeding: Some(false) };
     let day = CalendarDay {
         date: date("2026-03-12"),
         phase: CyclePhase::Ovulation,
-        bleeding: 0.0,
-        fertile: 0.75,
-        ovulation: 0.25,
+        bleeding: Some(0.0),
+        fertile: Some(0.75),
+        ovulation: Some(0.25),
         logged: Some(logged),
     };
     Calendar { days: vec![day, CalendarDay { logged: None, ..day }], as_of_version: VERSION }

@@ -1,13 +1,16 @@
 //! How long before the next start ovulation is, for one woman.
 
+use std::sync::LazyLock;
+
 use crate::{
     Table,
     constants::{
         LUTEAL_BETWEEN_DAYS, LUTEAL_DEVIATION_DAYS, LUTEAL_MAX_DAYS, LUTEAL_MEAN_DAYS,
         LUTEAL_MIN_DAYS, LUTEAL_REFERENCE_LENGTH_DAYS, LUTEAL_SLOPE, LUTEAL_WITHIN_DAYS,
+        OVULATORY_LENGTH_MAX_DAYS, OVULATORY_LENGTH_MIN_DAYS,
     },
     normal,
-    numbers::{day_of, real},
+    numbers::{day_of, index, real},
 };
 
 /// Values of D that are reckoned with.
@@ -16,6 +19,15 @@ const SHARES: usize = 13;
 const DEVIATIONS: f64 = 10.0;
 /// Luteal phases that the constants were fitted to, as next start minus ovulation, in days.
 const PLAUSIBLE_DAYS: std::ops::RangeInclusive<u32> = 6..=26;
+
+/// [`Luteal::shares`] of somebody of whom no ovulation is known, from the shortest ovulatory length
+/// on: most forecasts are made with it, and half of their time would go into it.
+static USUAL_SHARES: LazyLock<Vec<[f64; SHARES]>> = LazyLock::new(|| {
+    let usual = Luteal::from_past(&[]);
+    (OVULATORY_LENGTH_MIN_DAYS..=OVULATORY_LENGTH_MAX_DAYS)
+        .map(|length| usual.computed_shares(length))
+        .collect()
+});
 
 /// An ovulation of a cycle that is over.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -46,6 +58,8 @@ pub struct Luteal {
     deviation: f64,
     /// Of D in a cycle whose length is not known yet.
     open_deviation: f64,
+    /// Whether none of her ovulations is known.
+    is_usual: bool,
 }
 
 impl Luteal {
@@ -68,12 +82,19 @@ impl Luteal {
             mean: (before + prior_weight * LUTEAL_MEAN_DAYS) / weight,
             deviation: if past.is_empty() { LUTEAL_DEVIATION_DAYS } else { shrunk_deviation },
             open_deviation: shrunk_deviation,
+            is_usual: past.is_empty(),
         }
     }
 
     /// P(D = 8), …, P(D = 20) in a cycle of so many days; they add up to 1. The mean is kept within
     /// 8 to 20, or all of them could round to 0.
     pub(super) fn shares(&self, length_days: u32) -> [f64; SHARES] {
+        let place = length_days.checked_sub(OVULATORY_LENGTH_MIN_DAYS).filter(|_| self.is_usual);
+        let usual = place.and_then(|place| USUAL_SHARES.get(index(place)));
+        usual.copied().unwrap_or_else(|| self.computed_shares(length_days))
+    }
+
+    fn computed_shares(&self, length_days: u32) -> [f64; SHARES] {
         let from_reference = f64::from(length_days) - LUTEAL_REFERENCE_LENGTH_DAYS;
         let mean = (LUTEAL_MEAN_DAYS + self.excess + LUTEAL_SLOPE * from_reference)
             .clamp(f64::from(LUTEAL_MIN_DAYS), f64::from(LUTEAL_MAX_DAYS));

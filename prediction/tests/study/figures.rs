@@ -51,6 +51,26 @@ fn complete_logs_reach_the_figures() {
     assert!(of_group(&steps, Known::One).crps_days <= 1.75);
 }
 
+/// What a client sees are whole days: those ranges have to hold what they say too.
+#[test]
+fn the_ranges_that_are_shown_are_calibrated() {
+    let steps = steps(Method::Model);
+    let shown: Vec<_> = steps.iter().filter(|step| step.n_known > 0).collect();
+    let goals = [(0.5, 0.45..=0.55, 3.0), (0.8, 0.77..=0.85, 6.6), (0.95, 0.93..=0.975, 12.0)];
+    for (level, goal, longest) in goals {
+        let (mut inside, mut days) = (0.0, 0.0);
+        for step in &shown {
+            let (first, last) = step.said.table.as_ref().unwrap().whole_days(level);
+            inside += f64::from(u8::from((first..=last).contains(&step.actual_days)));
+            days += f64::from(last - first);
+        }
+        let count = f64::from(u32::try_from(shown.len()).unwrap());
+        println!("{level}: {:.3} inside, {:.2} from end to end", inside / count, days / count);
+        assert!(goal.contains(&(inside / count)), "{level}: {}", inside / count);
+        assert!(days / count <= longest, "{level}: {}", days / count);
+    }
+}
+
 #[test]
 fn every_baseline_is_worse() {
     let model = of_group(&steps(Method::Model), Known::Any);

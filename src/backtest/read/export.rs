@@ -1,17 +1,13 @@
 //! JSON: what one user has logged, as the API answers it.
 
-use std::{
-    fs::File,
-    io::{BufReader, ErrorKind},
-    path::Path,
-};
+use std::{fs::File, io::ErrorKind, path::Path};
 
 use anyhow::{Result, anyhow, bail};
 use chrono::NaiveDate;
 use prediction::{CycleNote, EpisodeKind, History};
 use serde::Deserialize;
 
-use super::{Age, Place, Take, logged, logs};
+use super::{Age, CYCLES_MAX, Place, Take, logged, logs, text, unreadable};
 use crate::backtest::case::Case;
 
 #[derive(Deserialize)]
@@ -51,12 +47,15 @@ enum Kind {
 
 /// The `number`th file.
 pub(super) fn each(path: &Path, file: File, number: u32, take: Take<'_>) -> Result<()> {
-    let export: Export =
-        serde_json::from_reader(BufReader::new(file)).map_err(|error| refused(path, &error))?;
+    let text = text(file).map_err(|error| unreadable(path, &error))?;
+    let export: Export = serde_json::from_reader(text).map_err(|error| refused(path, &error))?;
     let Export { mut cycles, total, episodes, date_of_birth } = export;
     if let Some(total) = total.filter(|total| *total != cycles.len()) {
         let shown = path.display();
         bail!("{shown}: a page with {} of {total} cycles; put all of them into one", cycles.len());
+    }
+    if cycles.len() > CYCLES_MAX {
+        bail!("{}: more than {CYCLES_MAX} cycles of one person", path.display());
     }
     cycles.sort_by_key(|cycle| cycle.start_date);
     let starts: Vec<NaiveDate> = cycles.iter().map(|cycle| cycle.start_date).collect();

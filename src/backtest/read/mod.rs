@@ -4,7 +4,13 @@ mod export;
 mod rows;
 mod trials;
 
-use std::{collections::HashSet, fmt, fs::File, path::Path};
+use std::{
+    collections::HashSet,
+    fmt,
+    fs::File,
+    io::{self, BufRead as _, BufReader},
+    path::Path,
+};
 
 use anyhow::{Context as _, Error, Result, anyhow, bail};
 use chrono::NaiveDate;
@@ -14,6 +20,9 @@ use super::case::{Case, Log};
 
 /// The longest length that a file may state, in days. Longer ones are slips of the keyboard.
 const LENGTH_DAYS_MAX: u32 = 3_650;
+/// Most cycles of one person: they are kept until the last is read. A life has 500; a file in which
+/// one has more has something else in its column `client`.
+const CYCLES_MAX: usize = 5_000;
 /// The oldest age, in years.
 const AGE_YEARS_MAX: f64 = 130.0;
 
@@ -37,7 +46,8 @@ impl Reader {
         let open = || File::open(path).with_context(|| format!("{}", path.display()));
         self.files += 1;
         let file = self.files;
-        match path.extension().and_then(|end| end.to_str()) {
+        let end = path.extension().and_then(|end| end.to_str()).map(str::to_ascii_lowercase);
+        match end.as_deref() {
             Some("csv") => rows::each(path, open()?, self, take),
             Some("json") => export::each(path, open()?, file, take),
             Some("jsonl") => trials::each(path, open()?, self, take),
@@ -65,6 +75,14 @@ struct Place<'a> {
 impl Place<'_> {
     fn error(self, what: impl fmt::Display) -> Error {
         anyhow!("{}:{}: {what}", self.path.display(), self.line)
+    }
+
+    /// One more cycle of somebody who has so many.
+    fn one_more(self, count: usize) -> Result<()> {
+        if count < CYCLES_MAX {
+            return Ok(());
+        }
+        Err(self.error(format_args!("more than {CYCLES_MAX} cycles of one client")))
     }
 
     /// A length, from 1 to 3650 days.
@@ -128,6 +146,21 @@ fn logs(
         }
     }
     logs
+}
+
+/// A file of text, from after the mark that some editors begin one with.
+fn text(file: File) -> io::Result<BufReader<File>> {
+    const MARK: &[u8] = "\u{feff}".as_bytes();
+    let mut text = BufReader::new(file);
+    if text.fill_buf()?.starts_with(MARK) {
+        text.consume(MARK.len());
+    }
+    Ok(text)
+}
+
+/// That a file cannot be read. The system's messages may hold more than their kind.
+fn unreadable(path: &Path, error: &io::Error) -> Error {
+    anyhow!("{}: {}", path.display(), error.kind())
 }
 
 /// Starts without ends, which no length needs.

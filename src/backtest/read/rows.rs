@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use csv::{ErrorKind, ReaderBuilder, StringRecord, Trim};
 use prediction::{History, Length};
 
-use super::{Age, Place, Reader, Take, logged, logs};
+use super::{Age, Place, Reader, Take, logged, logs, unreadable};
 use crate::backtest::case::{Case, Log};
 
 /// Ovulations count if they are so many days before the next start: others are slips, or no
@@ -68,7 +68,8 @@ impl Columns {
         let length = column("cycle_length_days").map(What::Length);
         let what = length.or_else(|| column("start_date").map(What::Start));
         Ok(Self {
-            client: column("client").ok_or("there is no column `client`")?,
+            client: column("client")
+                .ok_or("there is no column `client`; cells are separated by commas")?,
             what: what.ok_or("there is neither a column `cycle_length_days` nor `start_date`")?,
             number: column("cycle_number"),
             age: column("age"),
@@ -105,6 +106,7 @@ impl Person {
     }
 
     fn add(&mut self, columns: &Columns, row: &StringRecord, place: Place<'_>) -> Result<()> {
+        place.one_more(self.log.lengths.len().max(self.starts.len()))?;
         if let Some(column) = columns.number {
             let number = row.get(column).and_then(|text| text.parse::<u32>().ok());
             let number =
@@ -155,7 +157,7 @@ fn refused(path: &Path, error: &csv::Error) -> anyhow::Error {
     let line = error.position().map_or(1, csv::Position::line);
     let place = Place { path, line };
     match error.kind() {
-        ErrorKind::Io(error) => anyhow!("{}: {}", path.display(), error.kind()),
+        ErrorKind::Io(error) => unreadable(path, error),
         ErrorKind::Utf8 { .. } => place.error("not UTF-8"),
         ErrorKind::UnequalLengths { .. } => place.error("not as many cells as the first row"),
         _ => place.error("not CSV"),

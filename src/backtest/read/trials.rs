@@ -1,16 +1,12 @@
 //! JSON lines: forecasts whose truth is known.
 
-use std::{
-    fs::File,
-    io::{BufRead as _, BufReader},
-    path::Path,
-};
+use std::{fs::File, io::BufRead as _, path::Path};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use prediction::Length;
 use serde::Deserialize;
 
-use super::{Place, Reader, Take};
+use super::{Place, Reader, Take, text, unreadable};
 use crate::backtest::case::{Case, Trial};
 
 #[derive(Deserialize)]
@@ -24,13 +20,13 @@ struct Line {
 }
 
 pub(super) fn each(path: &Path, file: File, reader: &mut Reader, take: Take<'_>) -> Result<()> {
-    let mut file = BufReader::new(file);
+    let mut file = text(file).map_err(|error| unreadable(path, &error))?;
     let mut text = Vec::new();
     let mut client = None;
     for line in 1.. {
         text.clear();
         let read = file.read_until(b'\n', &mut text);
-        if read.map_err(|error| anyhow!("{}: {}", path.display(), error.kind()))? == 0 {
+        if read.map_err(|error| unreadable(path, &error))? == 0 {
             break;
         }
         if text.trim_ascii().is_empty() {
@@ -58,6 +54,7 @@ fn trial(line: Line, place: Place<'_>) -> Result<Trial> {
         let what = "`history` and `true_cycles_in_each` must have n_known values";
         return Err(place.error(what));
     }
+    place.one_more(n_known)?;
     let length = |days: u32| Ok(Length::new(place.length_days(Some(days))?));
     Ok(Trial {
         client,

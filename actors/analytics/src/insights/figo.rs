@@ -1,7 +1,10 @@
 //! The normal ranges of FIGO 2018: frequency, regularity and duration of periods.
 
 use contracts::analytics::{Insight, InsightKind};
-use prediction::NORMAL_LENGTH_DAYS;
+use prediction::{
+    NORMAL_LENGTH_DAYS,
+    constants::{LENGTH_MAX_DAYS, LENGTH_MIN_DAYS},
+};
 
 use super::insight;
 
@@ -16,18 +19,31 @@ const LENGTHS_MIN: usize = 3;
 /// The widest difference that is normal at any age, in days.
 const WIDEST_DIFFERENCE_DAYS: i32 = 9;
 
-/// Frequency: the average length, normal from 24 to 38 days.
-pub(super) fn frequency(average_days: f64) -> Insight {
+/// Frequency: the average length, normal from 24 to 38 days. So many lengths count in it that are
+/// none of a cycle.
+pub(super) fn frequency(average_days: f64, odd_lengths: usize) -> Insight {
     let (shortest, longest) = (*NORMAL_LENGTH_DAYS.start(), *NORMAL_LENGTH_DAYS.end());
+    let odd = match odd_lengths {
+        0 => String::new(),
+        count => {
+            let lengths =
+                if count == 1 { "a length".to_owned() } else { format!("{count} lengths") };
+            format!(
+                " It counts {lengths} under {LENGTH_MIN_DAYS} or over {LENGTH_MAX_DAYS} days, which \
+                 predictions leave out."
+            )
+        }
+    };
     if (f64::from(shortest)..=f64::from(longest)).contains(&average_days) {
-        let message =
-            format!("Your average cycle length is {average_days:.1} days, within normal range.");
+        let message = format!(
+            "Your average cycle length is {average_days:.1} days, within normal range.{odd}"
+        );
         return said(InsightKind::Positive, "frequency", message);
     }
     let message = format!(
         "Your average cycle length is {average_days:.1} days, outside the normal range of \
          {shortest} to {longest} days. If that is new to you, consider asking a health \
-         professional."
+         professional.{odd}"
     );
     said(InsightKind::Warning, "frequency", message)
 }
@@ -43,15 +59,16 @@ pub(super) fn regularity(lengths_days: &[i32], age_years: Option<i32>) -> Option
     let (difference, count) = (longest - shortest, newest.len());
     let limit = Limit::at(age_years);
     let Limit { days, whose } = &limit;
+    let differ = format!("{difference} {}", if difference == 1 { "day" } else { "days" });
     Some(if difference <= *days {
         let message = format!(
-            "The shortest and the longest of your last {count} cycles differ by {difference} days; \
+            "The shortest and the longest of your last {count} cycles differ by {differ}; \
              up to {days} days is normal {whose}."
         );
         said(InsightKind::Positive, "regularity", message)
     } else {
         let message = format!(
-            "The shortest and the longest of your last {count} cycles differ by {difference} days, \
+            "The shortest and the longest of your last {count} cycles differ by {differ}, \
              more than the {days} days that are normal {whose}. If that is new to you, consider \
              asking a health professional."
         );
@@ -141,6 +158,8 @@ mod tests {
         }
         assert_eq!(kind(&[28, 28, 37], None), Some(InsightKind::Positive));
         assert_eq!(kind(&[28, 28, 38], None), Some(InsightKind::Warning));
+        let one = regularity(&[28, 29, 28], None).unwrap().message;
+        assert!(one.contains("differ by 1 day;"), "{one}");
         let unknown = regularity(&[28, 28, 28], None).unwrap().message;
         assert!(unknown.contains("up to 9 days") && unknown.contains("age is not known"));
     }

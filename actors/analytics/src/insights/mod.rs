@@ -21,8 +21,12 @@ use crate::{known::Known, record, store::readings::InsightsReading};
 const CLASSES: &str =
     "The earlier system's classes: population variance under 2, under 5, and from 5 days squared";
 /// Where the rule for clusters comes from.
-const CLUSTERS: &str = "At least 3 cycles, 5 days and 1.5 times the even spread, by chance less \
-    than once in 20 times (Chernoff, Ann Math Stat 1952;23:493–507)";
+const CLUSTERS: &str = "At least 3 cycles, 5 days and 1.5 times the even spread over the days on \
+    which it could be logged, by chance less than once in 20 times (Chernoff, Ann Math Stat \
+    1952;23:493–507)";
+/// Forecasts that were off by so many days on average were accurate: that is how far the
+/// `confidence_score` looks to both sides.
+const ACCURATE_DAYS: f64 = 2.0;
 /// So many clusters are put into words.
 const CLUSTERS_TOLD_MAX: usize = 3;
 
@@ -33,6 +37,9 @@ struct Facts<'a> {
     lengths_days: Vec<i32>,
     /// The newest known inclusive days of bleeding, oldest first.
     periods_days: Vec<i32>,
+    /// How many lengths are none of a cycle (under 15 days, or over 120), and count in
+    /// the average all the same.
+    odd_lengths: usize,
     /// The age at the newest start, in whole years.
     age_years: Option<i32>,
     record: Option<ForecastRecord>,
@@ -50,6 +57,7 @@ pub(crate) fn told(user_id: UserId, reading: InsightsReading) -> Insights {
         statistics: &statistics,
         lengths_days: record::plain_lengths(&known, &cycles),
         periods_days: record::plain_periods(&known, &cycles),
+        odd_lengths: known.odd_lengths,
         age_years: age.and_then(|years| i32::try_from(years).ok()),
         record,
         patterns: &known.symptom_patterns,
@@ -75,9 +83,10 @@ fn insights(facts: &Facts<'_>) -> Vec<Insight> {
         insights.extend(duration(&facts.periods_days));
         return insights;
     };
-    let mut insights =
-        vec![frequency(average_days), variability(facts.statistics.cycle_regularity)];
-    insights.extend(regularity(&facts.lengths_days, facts.age_years));
+    let mut insights = vec![frequency(average_days, facts.odd_lengths)];
+    let regular = regularity(&facts.lengths_days, facts.age_years);
+    insights.extend(variability(facts, regular.as_ref()));
+    insights.extend(regular);
     insights.extend(duration(&facts.periods_days));
     insights.extend(trend(&facts.lengths_days));
     insights.extend(facts.record.as_ref().map(record_told));
@@ -87,28 +96,41 @@ fn insights(facts: &Facts<'_>) -> Vec<Insight> {
     insights
 }
 
-fn variability(regularity: Regularity) -> Insight {
-    let (kind, message) = match regularity {
-        Regularity::VeryRegular => (
+/// The class of variability in the words of the earlier system. Whether cycles are regular is for
+/// FIGO's rule to say where it says something: then the class is put into words only if it says the
+/// same. What it means for predictions is said only as long as the record does not say otherwise.
+fn variability(facts: &Facts<'_>, figo: Option<&Insight>) -> Option<Insight> {
+    let class = facts.statistics.cycle_regularity;
+    let is_warned = figo.map(|insight| insight.kind == InsightKind::Warning);
+    let was_off = facts.record.map(|record| record.mean_absolute_error_days > ACCURATE_DAYS);
+    let (kind, message, meaning) = match class {
+        Regularity::VeryRegular if is_warned != Some(true) => (
             InsightKind::Positive,
-            "Your cycles are very regular, making predictions more accurate.",
+            "Your cycles are very regular",
+            (was_off != Some(true)).then_some(", making predictions more accurate"),
         ),
-        Regularity::Regular => (InsightKind::Positive, "Your cycles are regular."),
-        Regularity::Irregular => {
-            (InsightKind::Warning, "Your cycles are irregular, so predictions are less accurate.")
+        Regularity::Regular if is_warned != Some(true) => {
+            (InsightKind::Positive, "Your cycles are regular", None)
         }
+        Regularity::Irregular if is_warned != Some(false) => (
+            InsightKind::Warning,
+            "Your cycles are irregular",
+            (was_off != Some(false)).then_some(", so predictions are less accurate"),
+        ),
+        Regularity::VeryRegular | Regularity::Regular | Regularity::Irregular => return None,
         Regularity::Unknown => {
-            (InsightKind::Info, "Log one more cycle to see how regular your cycles are.")
+            (InsightKind::Info, "Log one more cycle to see how regular your cycles are", None)
         }
     };
-    insight(kind, "variability", Some(CLASSES), message.to_owned())
+    let message = format!("{message}{}.", meaning.unwrap_or_default());
+    Some(insight(kind, "variability", Some(CLASSES), message))
 }
 
 /// 'The last 6 forecasts were off by 1.2 days on average': a count of what was said, and of what
 /// came.
 fn record_told(record: &ForecastRecord) -> Insight {
-    let ForecastRecord { forecasts, mean_absolute_error_days, inside_80 } = *record;
-    let message = if forecasts == 1 {
+    let ForecastRecord { forecasts, mean_absolute_error_days, inside_80, left_out } = *record;
+    let mut message = if forecasts == 1 {
         let inside = if inside_80 == 1 { "inside" } else { "outside" };
         format!(
             "The last forecast was off by {mean_absolute_error_days:.0} {}; the start was {inside} \
@@ -121,6 +143,13 @@ fn record_told(record: &ForecastRecord) -> Insight {
              average; {inside_80} of {forecasts} inside the 80 % range."
         )
     };
+    if left_out > 0 {
+        let gaps =
+            if left_out == 1 { "One gap is".to_owned() } else { format!("{left_out} gaps are") };
+        message = format!(
+            "{message} {gaps} left out: a start may not have been logged, and you are asked about it."
+        );
+    }
     insight(InsightKind::Info, "forecast_record", None, message)
 }
 
@@ -171,6 +200,7 @@ mod tests {
             statistics,
             lengths_days: Vec::new(),
             periods_days: Vec::new(),
+            odd_lengths: 0,
             age_years: None,
             record: None,
             patterns: &[],
@@ -231,8 +261,9 @@ mod tests {
             periods_days: vec![5, 5],
             record: Some(ForecastRecord {
                 forecasts: 6,
-                mean_absolute_error_days: 1.166_666,
+                mean_absolute_error_days: 1.17,
                 inside_80: 5,
+                left_out: 0,
             }),
             patterns: &patterns,
             ..facts(&statistics)
@@ -256,11 +287,89 @@ mod tests {
         );
     }
 
+    fn variability_of(
+        class: Regularity,
+        lengths_days: &[i32],
+        error: Option<f64>,
+    ) -> Vec<(InsightKind, String)> {
+        let statistics = statistics(Some(30.0), class);
+        let record = error.map(|mean_absolute_error_days| ForecastRecord {
+            forecasts: 6,
+            mean_absolute_error_days,
+            inside_80: 5,
+            left_out: 0,
+        });
+        let facts = Facts { lengths_days: lengths_days.to_vec(), record, ..facts(&statistics) };
+        let said = insights(&facts).into_iter();
+        let said = said.filter(|it| ["variability", "regularity"].contains(&it.rule.as_str()));
+        said.map(|it| (it.kind, it.message)).collect()
+    }
+
+    #[test]
+    fn no_two_sentences_contradict_each_other() {
+        let (positive, warning) = (InsightKind::Positive, InsightKind::Warning);
+        // Variance over 5, and still what FIGO calls normal: FIGO's rule says it, and it alone.
+        let within = variability_of(Regularity::Irregular, &[28, 33, 29, 28, 33, 28], None);
+        assert_eq!(within.len(), 1);
+        assert!(within[0].0 == positive && within[0].1.contains("differ by 5 days"), "{within:?}");
+        let beyond = variability_of(Regularity::Irregular, &[24, 36, 28], None);
+        assert!(beyond.len() == 2 && beyond.iter().all(|it| it.0 == warning), "{beyond:?}");
+        // One long cycle among many, and the class is still a good one.
+        let long = variability_of(Regularity::Regular, &[28, 28, 38], None);
+        assert!(long.len() == 1 && long[0].0 == warning, "{long:?}");
+        // What the class means for predictions is said unless the record says otherwise.
+        let said = |class, error| variability_of(class, &[], error)[0].1.clone();
+        assert_eq!(
+            said(Regularity::VeryRegular, Some(1.0)),
+            "Your cycles are very regular, making predictions more accurate."
+        );
+        assert_eq!(said(Regularity::VeryRegular, Some(7.7)), "Your cycles are very regular.");
+        assert_eq!(
+            said(Regularity::Irregular, Some(4.0)),
+            "Your cycles are irregular, so predictions are less accurate."
+        );
+        assert_eq!(said(Regularity::Irregular, Some(0.5)), "Your cycles are irregular.");
+    }
+
+    #[test]
+    fn what_is_left_out_is_said() {
+        let said = |left_out| {
+            record_told(&ForecastRecord {
+                forecasts: 2,
+                mean_absolute_error_days: 1.5,
+                inside_80: 2,
+                left_out,
+            })
+            .message
+        };
+        assert!(said(0).ends_with("2 of 2 inside the 80 % range."));
+        assert!(said(1).contains("range. One gap is left out: a start may not"));
+        assert!(said(2).contains("range. 2 gaps are left out: "));
+    }
+
+    #[test]
+    fn lengths_that_are_no_cycles_are_named_where_they_count() {
+        let statistics = statistics(Some(22.0), Regularity::Irregular);
+        let said =
+            |odd_lengths| insights(&Facts { odd_lengths, ..facts(&statistics) })[0].message.clone();
+        assert!(!said(0).contains("counts"));
+        assert!(said(1).ends_with(
+            "It counts a length under 15 or over 120 days, which predictions leave out."
+        ));
+        assert!(said(2).ends_with(
+            "It counts 2 lengths under 15 or over 120 days, which predictions leave out."
+        ));
+    }
+
     #[test]
     fn one_forecast_is_no_average() {
         let said = |error: f64, inside_80| {
-            let forecast =
-                ForecastRecord { forecasts: 1, mean_absolute_error_days: error, inside_80 };
+            let forecast = ForecastRecord {
+                forecasts: 1,
+                mean_absolute_error_days: error,
+                inside_80,
+                left_out: 0,
+            };
             record_told(&forecast).message
         };
         assert_eq!(

@@ -114,9 +114,13 @@ impl Log {
 
     /// What counts only while a cycle is the newest.
     fn absorb_open(&self, hasher: &mut Sha256, position: usize) {
-        match self.cycles.get(position).and_then(|cycle| cycle.gap_answer) {
+        let cycle = self.cycles.get(position);
+        match cycle.and_then(|cycle| cycle.gap_answer) {
             None => {}
-            Some(GapAnswer::NoneMissed) => hasher.update([2]),
+            Some(GapAnswer::NoneMissed) => {
+                hasher.update([2]);
+                hasher.update(day_bytes(cycle.and_then(|cycle| cycle.gap_answered_on)));
+            }
             Some(GapAnswer::MissedUnknown | GapAnswer::MissedOn(_)) => hasher.update([3]),
         }
         if let Some(ovulation) = self.ovulations.get(position).copied().flatten() {

@@ -1,7 +1,9 @@
 //! The lists of a prediction as they are stored, in JSON.
 
 use chrono::NaiveDate;
-use contracts::analytics::{DayFertility, PredictionInterval, UpcomingStart};
+use contracts::analytics::{
+    DayFertility, DaysToStart, PredictionInterval, Quantile, UpcomingStart,
+};
 use serde::{Deserialize, Serialize};
 
 /// A range of start dates.
@@ -11,6 +13,10 @@ pub(super) struct IntervalRow {
     start: NaiveDate,
     end: NaiveDate,
 }
+
+/// A mean and, each with its level, the quantiles: twice seven numbers, so they have no names.
+#[derive(Serialize, Deserialize)]
+pub(super) struct DaysRow(f64, Vec<(f64, f64)>);
 
 /// A start further ahead.
 #[derive(Serialize, Deserialize)]
@@ -37,6 +43,19 @@ impl From<&PredictionInterval> for IntervalRow {
 impl From<IntervalRow> for PredictionInterval {
     fn from(IntervalRow { level, start, end }: IntervalRow) -> Self {
         Self { level, start, end }
+    }
+}
+
+impl From<&DaysToStart> for DaysRow {
+    fn from(DaysToStart { mean, quantiles }: &DaysToStart) -> Self {
+        Self(*mean, quantiles.iter().map(|Quantile { level, days }| (*level, *days)).collect())
+    }
+}
+
+impl From<DaysRow> for DaysToStart {
+    fn from(DaysRow(mean, quantiles): DaysRow) -> Self {
+        let quantile = |(level, days)| Quantile { level, days };
+        Self { mean, quantiles: quantiles.into_iter().map(quantile).collect() }
     }
 }
 

@@ -9,7 +9,7 @@ use contracts::{
 };
 use sqlx::{PgPool, types::Json};
 
-use super::prediction_columns::{FertilityRow, IntervalRow, UpcomingRow};
+use super::prediction_columns::{DaysRow, FertilityRow, IntervalRow, UpcomingRow};
 use crate::known::Known;
 
 /// Which predictions, and which rows of them.
@@ -37,7 +37,9 @@ pub(crate) async fn prediction_list_for_user(
                CASE WHEN coalesce(page.place = $4 + 1, true) THEN s.known END AS "known?",
                (SELECT count(*) FROM prediction
                 WHERE user_id = $1 AND ($2::boolean IS NULL OR is_active = $2)) AS "total!",
-               page.id AS "id?", page.predicted_start_date AS "predicted_start_date?",
+               page.id AS "id?", page.anchor_start_date AS "from_start_date?",
+               page.days_to_start AS "days_to_start?: Json<DaysRow>",
+               page.predicted_start_date AS "predicted_start_date?",
                page.predicted_end_date AS "predicted_end_date?",
                page.confidence_score AS "confidence_score?",
                page.prediction_method AS "prediction_method?",
@@ -126,6 +128,8 @@ struct PredictionRow {
     known: Option<serde_json::Value>,
     total: i64,
     id: Option<i64>,
+    from_start_date: Option<NaiveDate>,
+    days_to_start: Option<Json<DaysRow>>,
     predicted_start_date: Option<NaiveDate>,
     predicted_end_date: Option<NaiveDate>,
     confidence_score: Option<f64>,
@@ -152,6 +156,7 @@ impl PredictionRow {
         Some(Prediction {
             id: PredictionId::new(self.id?),
             user_id,
+            from_start_date: self.from_start_date,
             predicted_start_date: self.predicted_start_date?,
             predicted_end_date: self.predicted_end_date?,
             confidence_score: self.confidence_score?,
@@ -159,6 +164,7 @@ impl PredictionRow {
             based_on_cycles: self.based_on_cycles?,
             notes: self.notes,
             intervals: self.intervals?.0.into_iter().map(Into::into).collect(),
+            days_to_start: self.days_to_start.map(|days| days.0.into()),
             upcoming: self.upcoming?.0.into_iter().map(Into::into).collect(),
             fertility: self.fertility?.0.into_iter().map(Into::into).collect(),
             missed_log_probability: self.missed_log_probability?,

@@ -5,7 +5,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{CycleId, UserId, analytics::Prediction};
 use sqlx::{PgConnection, types::Json};
 
-use super::prediction_columns::{FertilityRow, IntervalRow, UpcomingRow};
+use super::prediction_columns::{DaysRow, FertilityRow, IntervalRow, UpcomingRow};
 
 /// A prediction and the cycle that it is anchored at.
 pub(crate) struct AnchoredPrediction {
@@ -65,27 +65,25 @@ pub(crate) async fn prediction_upsert_in_txn(
     user_id: UserId,
     predictions: &[AnchoredPrediction],
 ) -> Result<(), sqlx::Error> {
-    let mut columns = Columns::default();
-    for prediction in predictions {
-        columns.push(prediction);
-    }
+    let columns = Columns::of(predictions);
     sqlx::query!(
         r#"INSERT INTO prediction (user_id, id, anchor_cycle_id, anchor_start_date,
                predicted_start_date, predicted_end_date, confidence_score, prediction_method,
                based_on_cycles, notes, intervals, fertile_start_date, fertile_end_date,
                ovulation_date, ovulation_first_date, ovulation_last_date, is_active,
                actual_start_date, created_at, upcoming, fertility, missed_log_probability,
-               open_until)
+               open_until, days_to_start)
            SELECT $1, * FROM unnest($2::bigint[], $3::bigint[], $4::date[], $5::date[],
                $6::date[], $7::float8[], $8::text[], $9::integer[], $10::text[], $11::jsonb[],
                $12::date[], $13::date[], $14::date[], $15::date[], $16::date[], $17::boolean[],
                $18::date[], $19::timestamptz[], $20::jsonb[], $21::jsonb[], $22::float8[],
-               $23::date[])
+               $23::date[], $24::jsonb[])
                AS fresh(id, anchor_cycle_id, anchor_start_date, predicted_start_date,
                    predicted_end_date, confidence_score, prediction_method, based_on_cycles,
                    notes, intervals, fertile_start_date, fertile_end_date, ovulation_date,
                    ovulation_first_date, ovulation_last_date, is_active, actual_start_date,
-                   created_at, upcoming, fertility, missed_log_probability, open_until)
+                   created_at, upcoming, fertility, missed_log_probability, open_until,
+                   days_to_start)
            ORDER BY fresh.is_active
            ON CONFLICT (user_id, anchor_cycle_id) DO UPDATE SET
                id = excluded.id,
@@ -105,7 +103,7 @@ pub(crate) async fn prediction_upsert_in_txn(
                actual_start_date = excluded.actual_start_date,
                upcoming = excluded.upcoming, fertility = excluded.fertility,
                missed_log_probability = excluded.missed_log_probability,
-               open_until = excluded.open_until"#,
+               open_until = excluded.open_until, days_to_start = excluded.days_to_start"#,
         user_id.get(),
         &columns.id,
         &columns.anchor_cycle_id,
@@ -129,6 +127,7 @@ pub(crate) async fn prediction_upsert_in_txn(
         &columns.fertility as &[Json<Vec<FertilityRow>>],
         &columns.missed_log_probability,
         &columns.open_until as &[Option<NaiveDate>],
+        &columns.days_to_start as &[Option<Json<DaysRow>>],
     )
     .execute(connection)
     .await?;
@@ -160,13 +159,23 @@ struct Columns {
     fertility: Vec<Json<Vec<FertilityRow>>>,
     missed_log_probability: Vec<f64>,
     open_until: Vec<Option<NaiveDate>>,
+    days_to_start: Vec<Option<Json<DaysRow>>>,
 }
 
 impl Columns {
+    fn of(predictions: &[AnchoredPrediction]) -> Self {
+        let mut columns = Self::default();
+        for prediction in predictions {
+            columns.push(prediction);
+        }
+        columns
+    }
+
     fn push(&mut self, anchored: &AnchoredPrediction) {
         let Prediction {
             id,
             user_id: _,
+            from_start_date: _,
             predicted_start_date,
             predicted_end_date,
             confidence_score,
@@ -174,6 +183,7 @@ impl Columns {
             based_on_cycles,
             notes,
             intervals,
+            days_to_start,
             upcoming,
             fertility,
             missed_log_probability,
@@ -207,5 +217,6 @@ impl Columns {
         self.fertility.push(Json(fertility.iter().map(Into::into).collect()));
         self.missed_log_probability.push(*missed_log_probability);
         self.open_until.push(*open_until);
+        self.days_to_start.push(days_to_start.as_ref().map(|days| Json(days.into())));
     }
 }

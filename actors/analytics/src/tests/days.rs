@@ -2,9 +2,8 @@
 
 use std::sync::{Arc, atomic::Ordering};
 
-use chrono::Days;
-
 use super::*;
+use crate::store::subject_reads::subject_list_due;
 
 /// A process that begins on a day, with a look for late users at once.
 fn on(today: &str) -> Settings {
@@ -67,8 +66,10 @@ async fn who_is_silent_for_long_may_start_on_any_day_of_a_cycle() {
     process.wake(whose, 1).await.unwrap();
     assert!(process.stored_start(whose).await.unwrap().1.is_some(), "she is late");
 
-    // 152 days, and years: always about half a cycle ahead, and made again on the day after.
-    for today in ["2020-06-01", "2024-02-29"] {
+    // 152 days, and years: always about half a cycle ahead. It is made again on the day after, but
+    // after a year without a start it is so no more.
+    let due_next = Some(day("2020-06-02"));
+    for (today, due_then) in [("2020-06-01", due_next), ("2024-02-29", None)] {
         let later = Process::start(&database, &owner, on(today)).await;
         eventually("the prediction is of today", async || {
             later.stored_start(whose).await.unwrap().1 == day(today).pred_opt()
@@ -84,8 +85,15 @@ async fn who_is_silent_for_long_may_start_on_any_day_of_a_cycle() {
         assert!(active.notes.as_ref().unwrap().contains("a cycle may begin on any day"));
         let due = sqlx::query_scalar!("SELECT forecast_due FROM subject WHERE user_id = 1");
         let due = due.fetch_one(&later.pool).await.unwrap();
-        assert_eq!(due, Some(day(today) + Days::new(1)));
+        assert_eq!(due, due_then);
     }
+    // Then nothing is written, and what is read is of the day all the same.
+    let (late, today) =
+        (Process::start(&database, &owner, on("2024-05-01")).await, day("2024-05-01"));
+    assert!(subject_list_due(&late.pool, today, None, 9).await.unwrap().is_empty());
+    assert!(late.stored_start(whose).await.unwrap().0 < today);
+    let read = late.predictions(whose, Some(true)).await.predictions.remove(0);
+    assert!(read.predicted_start_date >= today && read.open_until == today.pred_opt());
 }
 
 #[tokio::test(flavor = "multi_thread")]

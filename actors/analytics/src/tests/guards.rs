@@ -43,7 +43,7 @@ async fn paused_with_a_snapshot(database: &TestDatabase, whose: UserId) -> Seen 
     let gate = owner.shut(whose);
     let mut late = Box::pin(paused.wake(whose, 1));
     assert!((&mut late).now_or_never().is_none());
-    eventually("the process has its snapshot", async || owner.asks.load(Ordering::Relaxed) == 1)
+    eventually("the process has its snapshot", async || owner.asks.load(Ordering::Acquire) == 1)
         .await;
     owner.open(whose);
     owner.append(whose, 30);

@@ -145,7 +145,8 @@ async fn an_answer_about_the_open_gap_forces_the_forecast() {
     process.assert_stored(&owner, whose).await;
     let second = process.predictions(whose, Some(true)).await.predictions.remove(0);
     assert_eq!(second.predicted_start_date, newest + chrono::Days::new(56));
-    assert_eq!(second.upcoming.len(), 1);
+    assert_eq!(second.upcoming.len(), 2);
+    assert_eq!(second.upcoming[0].predicted_start_date, newest + chrono::Days::new(84));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -17,6 +17,7 @@ mod places;
 mod processes;
 mod questions;
 mod reads;
+mod upgrade;
 
 use std::{
     sync::Arc,

@@ -79,6 +79,15 @@ impl Owner {
         })
     }
 
+    /// Takes the ends of all periods back.
+    pub(super) fn reopen(&self, user_id: UserId) -> i64 {
+        self.write(user_id, |History { cycles, .. }, _| {
+            for cycle in cycles {
+                cycle.end_date = None;
+            }
+        })
+    }
+
     /// Removes a cycle.
     pub(super) fn remove(&self, user_id: UserId, at: usize) -> i64 {
         self.write(user_id, |History { cycles, .. }, _| {
@@ -95,7 +104,9 @@ impl Owner {
         gap_answer: Option<GapAnswer>,
     ) -> i64 {
         self.write(user_id, |History { cycles, .. }, _| {
+            let said_on = gap_answer.map(|_| cycles[at].start_date + Days::new(40));
             (cycles[at].excluded, cycles[at].gap_answer) = (excluded, gap_answer);
+            cycles[at].gap_answered_on = said_on;
         })
     }
 
@@ -212,11 +223,10 @@ impl Owner {
 
     async fn answer(
         self: Arc<Self>,
-        user_id: UserId,
         reply: contracts::ReplyPort<History>,
         history: History,
+        gate: Option<Arc<Semaphore>>,
     ) {
-        let gate = self.gates.lock().unwrap().get(&user_id).cloned();
         if let Some(gate) = gate {
             gate.acquire().await.unwrap().forget();
         }
@@ -244,11 +254,13 @@ impl Transport<CyclesMailbox> for WayTo {
             match message {
                 CyclesMailbox::GetHistory(request, reply) => {
                     let user_id = request.user_id;
-                    self.0.asks.fetch_add(1, Ordering::Relaxed);
+                    let history = self.0.history(user_id);
+                    let gate = self.0.gates.lock().unwrap().get(&user_id).cloned();
+                    // Last: who sees that it was asked knows what it will answer, and when.
+                    self.0.asks.fetch_add(1, Ordering::Release);
                     let poisoned = self.0.poisoned.lock().unwrap().contains(&user_id);
                     assert!(!poisoned, "poison");
-                    let history = self.0.history(user_id);
-                    tasks::spawn(Arc::clone(&self.0).answer(user_id, reply, history));
+                    tasks::spawn(Arc::clone(&self.0).answer(reply, history, gate));
                 }
                 CyclesMailbox::ListCyclesChanged(request, reply) => {
                     let histories = self.0.histories.lock().unwrap();
@@ -345,6 +357,7 @@ fn logged(id: i64, start_date: NaiveDate, end_date: Option<NaiveDate>) -> Histor
         end_date,
         excluded: false,
         gap_answer: None,
+        gap_answered_on: None,
         input_version: Version::ZERO,
         input_changed_at: DateTime::<Utc>::UNIX_EPOCH,
     }

@@ -45,6 +45,10 @@ pub(super) fn answer_gap(
             cycle = Some(logged(user_id, owner.history(user_id).cycles[at + 1].id, date));
             version
         }
+        // What was said already is nothing new.
+        kept if cycles[at].gap_answer == Some(kept) => {
+            return Ok(GapAnswered { cycle, version: owner.history(user_id).version });
+        }
         kept => owner.say(user_id, at, false, Some(kept)),
     };
     answers.push((call, request));
@@ -204,8 +208,16 @@ async fn an_answer_that_is_sent_again_is_answered_again() {
         }
         let other = answer(&process, &keyed(key), whose, question, GapAnswer::MissedUnknown).await;
         assert_eq!(&*other.err().unwrap().code, "idempotency-key-reused");
-        let without = answer(&process, &call(), whose, question, said).await;
-        assert_eq!(without.err().unwrap(), Refusal::not_found());
+        // Under no key or another one it is the same answer; but a start is logged once only.
+        for call in [call(), keyed(&format!("{key} again"))] {
+            let again = answer(&process, &call, whose, question, said).await;
+            match said {
+                GapAnswer::MissedOn(_) => assert_eq!(&*again.err().unwrap().code, "gap-changed"),
+                _ => assert_eq!(again.unwrap().version, first.version),
+            }
+        }
+        let other = answer(&process, &call(), whose, question, GapAnswer::MissedUnknown).await;
+        assert_eq!(other.err().unwrap(), Refusal::not_found(), "another answer comes too late");
     }
     assert_eq!(owner.answers.lock().unwrap().len(), 2);
 }

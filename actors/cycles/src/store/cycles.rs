@@ -63,6 +63,12 @@ pub(crate) async fn cycle_page(
                SELECT id, start_date, end_date, excluded, created_at, updated_at,
                       lead(start_date) OVER (ORDER BY start_date) AS next_start
                FROM cycle WHERE user_id = $1
+           ), explained AS (
+               SELECT timeline.id FROM timeline
+               WHERE EXISTS (SELECT FROM episode
+                             WHERE episode.user_id = $1
+                               AND episode.start_date < timeline.next_start
+                               AND coalesce(episode.end_date, 'infinity') > timeline.start_date)
            ), matching AS (
                SELECT * FROM timeline
                WHERE ($2::bigint IS NULL OR id = $2)
@@ -78,6 +84,7 @@ pub(crate) async fn cycle_page(
            )
            SELECT counted.total AS "total!", usual.median AS "median?",
                   page.id AS "id?", page.start_date AS "start_date?", page.end_date AS "end_date?",
+                  page.id IN (SELECT id FROM explained) AS "is_explained?",
                   page.excluded AS "excluded?", page.next_start AS "next_start?",
                   page.created_at AS "created_at?", page.updated_at AS "updated_at?",
                   symptom.id AS "symptom_id?", symptom.date AS "date?",
@@ -272,6 +279,7 @@ struct CycleRow {
     end_date: Option<NaiveDate>,
     excluded: Option<bool>,
     next_start: Option<NaiveDate>,
+    is_explained: Option<bool>,
     created_at: Option<DateTime<Utc>>,
     updated_at: Option<DateTime<Utc>>,
     symptom_id: Option<i64>,
@@ -294,6 +302,7 @@ impl CycleRow {
             end_date,
             excluded,
             next_start,
+            is_explained,
             created_at,
             updated_at,
             symptom_id,
@@ -313,7 +322,7 @@ impl CycleRow {
             end_date,
             cycle_length,
             period_length: timeline::period_length(start_date, end_date),
-            marks: timeline::marks(cycle_length, median),
+            marks: timeline::marks(cycle_length, median, is_explained?),
             excluded: excluded?,
             created_at: created_at?,
             updated_at: updated_at?,

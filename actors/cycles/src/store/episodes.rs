@@ -91,6 +91,19 @@ pub(crate) async fn episode_overlapping(
     Ok(other.map(EpisodeId::new))
 }
 
+/// How many episodes the user has.
+pub(crate) async fn episode_count(
+    executor: impl PgExecutor<'_>,
+    user_id: UserId,
+) -> Result<i64, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM episode WHERE user_id = $1"#,
+        user_id.get(),
+    )
+    .fetch_one(executor)
+    .await
+}
+
 /// Inserts an episode. None if it overlaps another one of its kind: that is no error here, so the
 /// transaction can still say which.
 pub(crate) async fn episode_insert(

@@ -38,8 +38,8 @@ pub(crate) struct AnsweredGap {
     pub(crate) next_start: Option<NaiveDate>,
 }
 
-/// Keeps what was said about the gap that a cycle begins. If it says something else than before,
-/// predictions from this cycle on are made from something else.
+/// Keeps what was said about the gap that a cycle begins. If it says something else than before, or
+/// speaks of more days, predictions from this cycle on are made from something else.
 pub(crate) async fn gap_answer_keep(
     connection: &mut PgConnection,
     user_id: UserId,
@@ -50,7 +50,8 @@ pub(crate) async fn gap_answer_keep(
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(
         r#"WITH before AS (
-               SELECT answer FROM gap_answer WHERE user_id = $1 AND cycle_id = $2
+               SELECT answer, (answered_at AT TIME ZONE 'UTC')::date AS answered_on
+               FROM gap_answer WHERE user_id = $1 AND cycle_id = $2
            ), kept AS (
                INSERT INTO gap_answer
                    (user_id, cycle_id, start_date, next_start_date, answer, answered_at)
@@ -62,7 +63,10 @@ pub(crate) async fn gap_answer_keep(
                    answered_at = excluded.answered_at
            )
            UPDATE cycle SET input_version = $6, input_changed_at = $7
-           WHERE user_id = $1 AND id = $2 AND (SELECT answer FROM before) IS DISTINCT FROM $5"#,
+           WHERE user_id = $1 AND id = $2
+             AND NOT EXISTS (SELECT FROM before
+                             WHERE answer = $5
+                               AND answered_on = ($7 AT TIME ZONE 'UTC')::date)"#,
         user_id.get(),
         cycle_id.get(),
         start,
@@ -74,6 +78,37 @@ pub(crate) async fn gap_answer_keep(
     .execute(connection)
     .await?;
     Ok(())
+}
+
+/// Whether this was said about the gap that a cycle begins and this start ends; if none ends it and
+/// nothing is said to be missing, whether it was said on this day, in UTC. An answer about
+/// another gap is dropped by the write that changes the gap, so the start of the cycle is that of its
+/// answer.
+pub(crate) async fn gap_answer_is(
+    executor: impl PgExecutor<'_>,
+    user_id: UserId,
+    cycle_id: CycleId,
+    (next_start, today): (Option<NaiveDate>, NaiveDate),
+    answer: KeptAnswer,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (
+               SELECT FROM gap_answer
+               WHERE user_id = $1 AND cycle_id = $2 AND answer = $3
+                 AND (SELECT min(later.start_date) FROM cycle later
+                      WHERE later.user_id = $1 AND later.start_date > gap_answer.start_date)
+                     IS NOT DISTINCT FROM $4
+                 AND ($4::date IS NOT NULL OR answer <> 'none_missed'
+                      OR (answered_at AT TIME ZONE 'UTC')::date = $5)
+           ) AS "is_said!""#,
+        user_id.get(),
+        cycle_id.get(),
+        answer.name(),
+        next_start,
+        today,
+    )
+    .fetch_one(executor)
+    .await
 }
 
 /// All gaps of the user that were answered about.

@@ -153,6 +153,7 @@ impl CycleRow {
             start_date,
             end_date,
             excluded,
+            gap_answered_on: answer.and(answered_at).map(|at| at.date_naive()),
             gap_answer: answer.map(|answer| match answer {
                 KeptAnswer::NoneMissed => GapAnswer::NoneMissed,
                 KeptAnswer::MissedUnknown => GapAnswer::MissedUnknown,

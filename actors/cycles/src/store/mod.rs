@@ -12,9 +12,12 @@ pub(crate) use cycles::{
     cycle_overlapping, cycle_page, cycle_update,
 };
 pub(crate) use episodes::{
-    episode_delete, episode_get, episode_insert, episode_overlapping, episode_page, episode_update,
+    episode_count, episode_delete, episode_get, episode_insert, episode_overlapping, episode_page,
+    episode_update,
 };
-pub(crate) use gaps::{KeptAnswer, gap_answer_keep, gap_answers_drop, gap_answers_now};
+pub(crate) use gaps::{
+    KeptAnswer, gap_answer_is, gap_answer_keep, gap_answers_drop, gap_answers_now,
+};
 pub(crate) use history::history_get;
 pub(crate) use inputs::{inputs_changed_around, inputs_changed_from};
 pub(crate) use symptoms::{

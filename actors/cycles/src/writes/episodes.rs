@@ -54,6 +54,8 @@ async fn record(
 ) -> Result<Episode, WriteError> {
     let &RecordEpisode { user_id, kind, start_date, end_date } = request;
     let days = (start_date, end_date);
+    // The user's outbox row is locked: nobody else adds one meanwhile.
+    validate::episode_room(store::episode_count(&mut *connection, user_id).await?)?;
     let id = store::episode_insert(connection, user_id, kind, days, stamp.at).await?;
     let Some(id) = id else {
         let other = store::episode_overlapping(connection, user_id, kind, days, None).await?;

@@ -1,10 +1,11 @@
 //! What users say about gaps.
 
-use actor_runtime::group_commit::WriteError;
+use actor_runtime::{group_commit::WriteError, outbox};
+use chrono::{DateTime, Utc};
 use contracts::{
     UserId,
     cycles::{AnswerGap, GapAnswer, GapAnswered, RecordCycle},
-    events::Verb,
+    events::{Topic, Verb},
 };
 use sqlx::PgConnection;
 
@@ -27,6 +28,27 @@ impl Change for AnswerGap {
 
     fn verb(&self) -> Verb {
         Verb::Recorded
+    }
+
+    /// Who says once more what was said of the same gap says nothing new. Only a 'no' about an open
+    /// gap speaks of more days with each day that it is said on.
+    async fn answer_if_done(
+        &self,
+        connection: &mut PgConnection,
+        at: DateTime<Utc>,
+    ) -> Result<Option<GapAnswered>, WriteError> {
+        let &Self { user_id, cycle_id, next_start, answer } = self;
+        let kept = match answer {
+            GapAnswer::NoneMissed => KeptAnswer::NoneMissed,
+            GapAnswer::MissedUnknown => KeptAnswer::MissedUnknown,
+            GapAnswer::MissedOn(_) => return Ok(None),
+        };
+        let gap = (next_start, at.date_naive());
+        if !store::gap_answer_is(&mut *connection, user_id, cycle_id, gap, kept).await? {
+            return Ok(None);
+        }
+        let version = outbox::current_version(connection, user_id, Topic::CycleChanged).await?;
+        Ok(Some(GapAnswered { cycle: None, version }))
     }
 
     async fn carry_out(

@@ -51,6 +51,17 @@ pub(crate) trait Change: Send + Sync + 'static {
     /// What it is called in the event.
     fn verb(&self) -> Verb;
 
+    /// What is answered if all is already as the change would have it: then it gets no version and
+    /// makes no event. Asked before any lock is had, so it may say nothing of what is just being
+    /// written, and [`Change::carry_out`] has to stand it.
+    fn answer_if_done(
+        &self,
+        _connection: &mut PgConnection,
+        _at: DateTime<Utc>,
+    ) -> impl Future<Output = Result<Option<Self::Answer>, WriteError>> + Send {
+        std::future::ready(Ok(None))
+    }
+
     /// Carries it out; the user's outbox row is locked, so no other write of the user is under way.
     fn carry_out(
         &self,
@@ -84,6 +95,9 @@ impl<C: Change> Write for Versioned<C> {
         {
             return Ok(first);
         }
+        if let Some(answer) = change.answer_if_done(connection, clock.now()).await? {
+            return kept(fingerprint.as_ref(), connection, user_id, answer).await;
+        }
         let topic = Topic::CycleChanged;
         let version =
             outbox::bump_in_txn(connection, user_id, topic, change.verb(), call, Ids).await?;
@@ -101,11 +115,21 @@ impl<C: Change> Write for Versioned<C> {
             }
             carried_out => carried_out?,
         };
-        if let Some(fingerprint) = fingerprint {
-            fingerprint.keep_answer(connection, user_id, &answer).await?;
-        }
-        Ok(answer)
+        kept(fingerprint.as_ref(), connection, user_id, answer).await
     }
+}
+
+/// Keeps an answer for retries of the request.
+async fn kept<Answer: Serialize + Sync>(
+    fingerprint: Option<&Fingerprint>,
+    connection: &mut PgConnection,
+    user_id: UserId,
+    answer: Answer,
+) -> Result<Answer, WriteError> {
+    if let Some(fingerprint) = fingerprint {
+        fingerprint.keep_answer(connection, user_id, &answer).await?;
+    }
+    Ok(answer)
 }
 
 impl Change for Removal {

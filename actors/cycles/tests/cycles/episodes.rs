@@ -6,6 +6,7 @@ use contracts::{
         DeleteEpisode, EditEpisode, Episode, EpisodeKind, EpisodeWritten, GetEpisode, ListEpisodes,
         RecordEpisode,
     },
+    limits::EPISODES_MAX,
     page::PageRequest,
 };
 use futures::future::join;
@@ -43,6 +44,28 @@ async fn listed(group: &Group, user_id: UserId) -> Vec<Episode> {
 fn overlaps(refusal: &Refusal, other: EpisodeId) {
     assert_eq!((refusal.kind, &*refusal.code), (ErrorKind::Conflict, "overlapping-episode"));
     assert_eq!(refusal.conflicting_id, Some(other.get()));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_length_that_an_episode_explains_is_no_missed_log() {
+    let app = TestApp::start().await;
+    let group = &app.group;
+    for start in ["2024-01-01", "2024-01-29", "2024-02-26", "2024-12-02", "2025-03-02"] {
+        group.record(USER, start, None).await.unwrap();
+    }
+    let marked = async || -> Vec<bool> {
+        let cycles = group.list(USER).await.into_iter().rev();
+        cycles.map(|cycle| !cycle.marks.is_empty()).collect()
+    };
+    assert_eq!(marked().await, [false, false, true, true, false]);
+    recorded(group, EpisodeKind::Pregnancy, "2024-03-10", Some("2024-11-30")).await;
+    assert_eq!(marked().await, [false, false, false, true, false]);
+    // A start on its last day is the first after it.
+    recorded(group, EpisodeKind::Pause, "2024-11-01", Some("2024-12-02")).await;
+    assert_eq!(marked().await, [false, false, false, true, false]);
+    recorded(group, EpisodeKind::Breastfeeding, "2025-01-05", None).await;
+    assert_eq!(marked().await, [false; 5]);
+    app.settle().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -173,6 +196,34 @@ async fn impossible_days_are_refused_with_pointers() {
     let list = group.ask(USER, ListEpisodes { user_id: USER, page }).await;
     assert_eq!(pointer(refused(list)), "limit");
     assert!(listed(group, USER).await == [episode]);
+}
+
+/// A history, which has no pages, has to fit into one message.
+#[tokio::test(flavor = "multi_thread")]
+async fn episodes_are_bounded_by_user() {
+    let app = TestApp::start().await;
+    let group = &app.group;
+    sqlx::query!(
+        r#"INSERT INTO episode (user_id, kind, start_date, end_date, created_at, updated_at)
+           SELECT $1, 'pause', day, day, now(), now()
+           FROM (SELECT '1990-01-01'::date + 2 * n AS day FROM generate_series(1, $2::int) n) days"#,
+        USER.get(),
+        i32::try_from(EPISODES_MAX).unwrap() - 1,
+    )
+    .execute(&app.pool)
+    .await
+    .unwrap();
+    let last = recorded(group, EpisodeKind::Pause, "2024-05-01", None).await;
+    let more = record(EpisodeKind::Postpartum, "2024-05-01", None);
+    let refusal = refused(group.ask(USER, more.clone()).await);
+    assert_eq!((refusal.kind, &*refusal.code), (ErrorKind::Invalid, "invalid-input"));
+    assert_eq!(refusal.errors.first().unwrap().pointer, "", "it is about no single member");
+    group.ask(OTHER, RecordEpisode { user_id: OTHER, ..more.clone() }).await.unwrap();
+    group.ask(USER, DeleteEpisode { user_id: USER, episode_id: last.id }).await.unwrap();
+    group.ask(USER, more).await.unwrap();
+    let history = group.history(USER).await;
+    assert_eq!(i64::try_from(history.episodes.len()), Ok(EPISODES_MAX));
+    assert_eq!(history.version.get(), 3, "what was refused took no version");
 }
 
 #[tokio::test(flavor = "multi_thread")]

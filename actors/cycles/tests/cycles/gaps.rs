@@ -58,17 +58,28 @@ async fn an_answer_is_kept_and_changes_what_predictions_are_made_from() {
     assert_eq!(version.get(), 3);
     let told = first(group).await;
     assert_eq!((told.gap_answer, told.input_version.get()), (Some(GapAnswer::NoneMissed), 3));
-    // The same once more: a version, and no other input.
-    assert_eq!(group.ask(USER, none).await.unwrap().version.get(), 4);
+    // The same once more, under a key of its own or none: no version and no event, and nobody's
+    // predictions are made from anything else. A retry is answered by its key alone.
+    assert_eq!(group.ask(USER, none.clone()).await.unwrap().version.get(), 3);
+    assert_eq!(group.ask_with_key(USER, "again", none.clone()).await.unwrap().version.get(), 3);
+    assert_eq!(group.ask_with_key(USER, "again", none.clone()).await.unwrap().version.get(), 3);
+    let other = answer(one, Some("2025-03-12"), GapAnswer::MissedUnknown);
+    let reused = refused(group.ask_with_key(USER, "again", other).await);
+    assert_eq!(reused.code, "idempotency-key-reused");
+    assert_eq!(group.history(USER).await.version.get(), 3);
     assert_eq!(first(group).await.input_version.get(), 3);
+    // Of another gap it is no answer, whoever gave it for this one.
+    let another = answer(one, Some("2025-03-11"), GapAnswer::NoneMissed);
+    assert!(is_changed_gap(&refused(group.ask(USER, another).await)));
     let unknown = answer(one, Some("2025-03-12"), GapAnswer::MissedUnknown);
     group.ask(USER, unknown).await.unwrap();
     let told = first(group).await;
-    assert_eq!((told.gap_answer, told.input_version.get()), (Some(GapAnswer::MissedUnknown), 5));
+    assert_eq!((told.gap_answer, told.input_version.get()), (Some(GapAnswer::MissedUnknown), 4));
     // The gap that the newest cycle begins is open.
     group.ask(USER, answer(two, None, GapAnswer::NoneMissed)).await.unwrap();
     let last = group.history(USER).await.cycles.pop().unwrap();
-    assert_eq!((last.gap_answer, last.input_version.get()), (Some(GapAnswer::NoneMissed), 6));
+    assert_eq!((last.gap_answer, last.input_version.get()), (Some(GapAnswer::NoneMissed), 5));
+    assert_eq!(last.gap_answered_on, Some(last.input_changed_at.date_naive()));
     app.settle().await;
 }
 
@@ -204,4 +215,31 @@ async fn an_answer_about_an_open_gap_outlives_its_end_if_that_came_later() {
     let told = first(group).await;
     assert_eq!(told.gap_answer, Some(GapAnswer::NoneMissed));
     assert_eq!(told.input_version, answered, "what is known of the first cycle is the same");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_no_about_an_open_gap_speaks_of_more_days_when_it_is_said_again() {
+    let app = TestApp::start().await;
+    let group = &app.group;
+    let (one, two) = two_starts(group).await;
+    let closed = answer(one, Some("2025-03-12"), GapAnswer::NoneMissed);
+    let open = answer(two, None, GapAnswer::NoneMissed);
+    for said in [&closed, &open] {
+        group.ask(USER, said.clone()).await.unwrap();
+    }
+    let before = group.history(USER).await;
+    let days = sqlx::query!("UPDATE gap_answer SET answered_at = answered_at - interval '3 days'");
+    days.execute(&app.pool).await.unwrap();
+    // That of a closed gap is final.
+    group.ask(USER, closed).await.unwrap();
+    assert_eq!(group.history(USER).await.version, before.version);
+    let version = group.ask(USER, open).await.unwrap().version;
+    let after = group.history(USER).await;
+    assert_eq!((after.version, version.get()), (version, before.version.get() + 1));
+    let newest = &after.cycles[1];
+    assert_eq!((newest.gap_answer, newest.input_version), (Some(GapAnswer::NoneMissed), version));
+    let said_on = newest.gap_answered_on.unwrap();
+    assert_eq!(said_on, newest.input_changed_at.date_naive());
+    assert!(after.cycles[0].gap_answered_on.unwrap() < said_on);
+    assert_eq!(after.cycles[0].input_version, before.cycles[0].input_version);
 }

@@ -56,7 +56,11 @@ impl TestApp {
     }
 
     pub(crate) async fn start_with(limits: AdmissionLimits) -> Self {
-        let database = TestDatabase::start(&MIGRATOR).await;
+        Self::start_on(TestDatabase::start(&MIGRATOR).await, limits).await
+    }
+
+    /// On a database that has all migrations.
+    pub(crate) async fn start_on(database: TestDatabase, limits: AdmissionLimits) -> Self {
         let options = DatabaseOptions {
             url: database.url.clone(),
             connections_max: 16,

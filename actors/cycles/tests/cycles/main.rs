@@ -19,3 +19,4 @@ mod history;
 mod inputs;
 mod lifecycle;
 mod symptoms;
+mod upgrade;

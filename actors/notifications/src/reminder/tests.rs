@@ -14,12 +14,42 @@ fn facts(anchor: i64, prediction: i64, start: &str) -> PredictedStart {
 }
 
 fn existing(facts: &PredictedStart, status: NotificationStatus) -> Existing {
-    Existing { reminder: wanted(USER, facts, WISHES).unwrap(), status }
+    Existing { reminder: wanted(USER, facts, WISHES, today()).unwrap(), status }
+}
+
+/// Before all that is due.
+fn today() -> NaiveDate {
+    "2025-01-01".parse().unwrap()
+}
+
+#[test]
+fn a_reminder_whose_day_has_passed_is_due_today_and_says_what_is_left() {
+    let said = |today: &str| {
+        let reminder = wanted(USER, &facts(1, 2, "2025-02-07"), WISHES, today.parse().unwrap())?;
+        let (_, when) = reminder.message.split_once("2025-02-07 ").unwrap();
+        Some((reminder.scheduled_for.date_naive().to_string(), when.to_owned()))
+    };
+    let due = |day: &str, when: &str| Some((day.to_owned(), when.to_owned()));
+    assert_eq!(said("2025-02-03"), due("2025-02-04", "(in 3 days)."));
+    assert_eq!(said("2025-02-04"), due("2025-02-04", "(in 3 days)."));
+    assert_eq!(said("2025-02-05"), due("2025-02-05", "(in 2 days)."));
+    assert_eq!(said("2025-02-06"), due("2025-02-06", "(in 1 day)."));
+    assert_eq!(said("2025-02-07"), due("2025-02-07", "(today)."));
+    assert_eq!(said("2025-02-08"), None, "a start in the past is no longer expected");
+}
+
+#[test]
+fn a_pending_reminder_for_a_day_that_is_over_is_cancelled() {
+    let old = existing(&facts(1, 2, "2025-02-07"), NotificationStatus::Pending);
+    let id = old.reminder.id;
+    let late = "2025-02-08".parse().unwrap();
+    let actions = reconcile(USER, Some(&facts(1, 2, "2025-02-07")), WISHES, &[old], late);
+    assert!(actions.cancel == [id] && actions.put.is_none());
 }
 
 #[test]
 fn the_text_and_the_time_of_the_walk_through() {
-    let reminder = wanted(USER, &facts(1, 2, "2025-02-07"), WISHES).unwrap();
+    let reminder = wanted(USER, &facts(1, 2, "2025-02-07"), WISHES, today()).unwrap();
     assert_eq!(reminder.title, "Period Reminder");
     let text = "Your next period is expected around 2025-02-07 (in 3 days).";
     assert_eq!(reminder.message, text);
@@ -31,7 +61,7 @@ fn the_text_and_the_time_of_the_walk_through() {
 #[test]
 fn one_day_is_no_plural() {
     let wishes = Wishes { days_before: 1, ..WISHES };
-    let reminder = wanted(USER, &facts(1, 2, "2025-03-01"), wishes).unwrap();
+    let reminder = wanted(USER, &facts(1, 2, "2025-03-01"), wishes, today()).unwrap();
     assert!(reminder.message.ends_with("around 2025-03-01 (in 1 day)."));
     assert_eq!(reminder.scheduled_for.to_rfc3339(), "2025-02-28T09:00:00+00:00");
 }
@@ -48,9 +78,9 @@ fn ids_never_change() {
 fn nobody_predicted_nothing_reminded() {
     let old = existing(&facts(1, 2, "2025-02-07"), NotificationStatus::Pending);
     let id = old.reminder.id;
-    let actions = reconcile(USER, None, WISHES, &[old]);
+    let actions = reconcile(USER, None, WISHES, &[old], today());
     assert!(actions.cancel == [id] && actions.put.is_none());
-    let actions = reconcile(USER, None, WISHES, &[]);
+    let actions = reconcile(USER, None, WISHES, &[], today());
     assert!(actions.cancel.is_empty() && actions.put.is_none());
 }
 
@@ -59,9 +89,9 @@ fn a_new_anchor_cancels_the_old_reminder() {
     let old = existing(&facts(1, 2, "2025-02-07"), NotificationStatus::Pending);
     let next = facts(2, 3, "2025-03-07");
     let id = old.reminder.id;
-    let actions = reconcile(USER, Some(&next), WISHES, &[old]);
+    let actions = reconcile(USER, Some(&next), WISHES, &[old], today());
     assert!(actions.cancel == [id]);
-    assert!(actions.put == wanted(USER, &next, WISHES));
+    assert!(actions.put == wanted(USER, &next, WISHES, today()));
 }
 
 #[test]
@@ -69,7 +99,7 @@ fn the_same_anchor_moves_and_keeps_its_id() {
     let old = existing(&facts(1, 2, "2025-02-07"), NotificationStatus::Pending);
     let next = facts(1, 3, "2025-02-09");
     let id = old.reminder.id;
-    let actions = reconcile(USER, Some(&next), WISHES, &[old]);
+    let actions = reconcile(USER, Some(&next), WISHES, &[old], today());
     assert!(actions.cancel.is_empty());
     let put = actions.put.unwrap();
     assert_eq!(
@@ -83,10 +113,10 @@ fn opting_out_cancels_and_opting_in_takes_up_again() {
     let now = facts(1, 2, "2025-02-07");
     let out = Wishes { enabled: false, ..WISHES };
     let pending = existing(&now, NotificationStatus::Pending);
-    let actions = reconcile(USER, Some(&now), out, std::slice::from_ref(&pending));
+    let actions = reconcile(USER, Some(&now), out, std::slice::from_ref(&pending), today());
     assert!(actions.cancel == [pending.reminder.id] && actions.put.is_none());
     let cancelled = Existing { status: NotificationStatus::Cancelled, ..pending.clone() };
-    let actions = reconcile(USER, Some(&now), WISHES, &[cancelled]);
+    let actions = reconcile(USER, Some(&now), WISHES, &[cancelled], today());
     assert!(actions.cancel.is_empty() && actions.put == Some(pending.reminder));
 }
 
@@ -95,7 +125,7 @@ fn what_the_dispatcher_began_is_left_alone() {
     let next = facts(1, 3, "2025-02-09");
     for status in NotificationStatus::ALL {
         let old = existing(&facts(1, 2, "2025-02-07"), status);
-        let actions = reconcile(USER, Some(&next), WISHES, &[old]);
+        let actions = reconcile(USER, Some(&next), WISHES, &[old], today());
         let is_ours = matches!(status, NotificationStatus::Pending | NotificationStatus::Cancelled);
         assert_eq!(actions.put.is_some(), is_ours, "{status:?}");
         assert!(actions.cancel.is_empty());
@@ -113,7 +143,7 @@ enum Step {
 
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
-        4 => (1_i64..5, 1_i64..100, -40_000_i64..40_000)
+        4 => (1_i64..5, 1_i64..100, -400_i64..40_000)
             .prop_map(|(anchor, prediction, day)| Step::Predicted { anchor, prediction, day }),
         1 => Just(Step::NothingPredicted),
         3 => (any::<bool>(), DAYS_BEFORE).prop_map(|(enabled, days)| Step::Wished(enabled, days)),
@@ -169,18 +199,18 @@ proptest! {
                     .cloned()
                     .collect()
             };
-            carry_out(reconcile(USER, current.as_ref(), wishes, &relevant(&rows)), &mut rows);
+            carry_out(reconcile(USER, current.as_ref(), wishes, &relevant(&rows), today()), &mut rows);
 
             let after: Vec<Existing> = rows.iter().filter(|row| is_begun(row)).cloned().collect();
             prop_assert!(before == after, "a reminder that was begun with was touched");
-            let target = current.as_ref().and_then(|facts| wanted(USER, facts, wishes))
+            let target = current.as_ref().and_then(|facts| wanted(USER, facts, wishes, today()))
                 .filter(|target| !after.iter().any(|row| row.reminder.id == target.id));
             let pending: Vec<&Reminder> = rows.iter()
                 .filter(|row| row.status == NotificationStatus::Pending)
                 .map(|row| &row.reminder)
                 .collect();
             prop_assert!(pending == target.iter().collect::<Vec<_>>());
-            let again = reconcile(USER, current.as_ref(), wishes, &relevant(&rows));
+            let again = reconcile(USER, current.as_ref(), wishes, &relevant(&rows), today());
             prop_assert!(again.cancel.is_empty() && again.put.is_none(), "not settled");
         }
     }

@@ -13,9 +13,9 @@ const ATTEMPTS: usize = 10;
 async fn late(world: &World, user: i64, newer: (i64, i64), older: (i64, i64)) -> (i64, i64) {
     let user = UserId::new(user);
     let (version, as_of) = newer;
-    world.predict(snapshot(user, version, as_of, Some(start(1, 12, "2025-02-09")))).await;
+    world.predict(snapshot(user, version, as_of, Some(start(1, 12, "2125-02-09")))).await;
     let (version, as_of) = older;
-    world.analytics.set(snapshot(user, version, as_of, Some(start(1, 11, "2025-02-07"))));
+    world.analytics.set(snapshot(user, version, as_of, Some(start(1, 11, "2125-02-07"))));
     let mut seen = (newer.1, 12);
     for _ in 0..ATTEMPTS {
         world.assembly(1).wake(user, Version::new(version)).await.unwrap();

@@ -36,7 +36,7 @@ async fn the_defaults_are_there_from_the_start_and_stay() {
     let view = world.ask(no_change(USER)).await.ok().unwrap();
     assert!(view.preferences == *first);
     // A prediction that is applied leaves them alone.
-    world.predict(snapshot(USER, 1, 3, Some(start(1, 11, "2025-02-07")))).await;
+    world.predict(snapshot(USER, 1, 3, Some(start(1, 11, "2125-02-07")))).await;
     let view = world.ask(get(USER)).await.ok().unwrap();
     assert!(view.preferences == *first);
     assert_eq!(view.as_of_version, Version::new(3));
@@ -46,7 +46,7 @@ async fn the_defaults_are_there_from_the_start_and_stay() {
 #[tokio::test(flavor = "multi_thread")]
 async fn opting_out_and_back_in_and_moving_the_day() {
     let world = World::start(1).await;
-    world.predict(snapshot(USER, 1, 1, Some(start(1, 11, "2025-02-07")))).await;
+    world.predict(snapshot(USER, 1, 1, Some(start(1, 11, "2125-02-07")))).await;
     let made = world.only(USER).await;
 
     let out = UpdatePreferences { period_reminder_enabled: Some(false), ..no_change(USER) };
@@ -57,7 +57,7 @@ async fn opting_out_and_back_in_and_moving_the_day() {
     assert!(world.only(USER).await.status == NotificationStatus::Cancelled);
 
     // While opted out a prediction moves nothing, and makes nothing.
-    world.predict(snapshot(USER, 2, 2, Some(start(1, 12, "2025-02-10")))).await;
+    world.predict(snapshot(USER, 2, 2, Some(start(1, 12, "2125-02-10")))).await;
     assert!(world.only(USER).await.status == NotificationStatus::Cancelled);
 
     // Back in, it follows what is predicted by now.
@@ -65,14 +65,14 @@ async fn opting_out_and_back_in_and_moving_the_day() {
     world.ask(back).await.ok().unwrap();
     let again = world.only(USER).await;
     assert!(again.id == made.id && again.status == NotificationStatus::Pending);
-    assert_eq!(again.scheduled_for.to_rfc3339(), "2025-02-07T09:00:00+00:00");
+    assert_eq!(again.scheduled_for.to_rfc3339(), "2125-02-07T09:00:00+00:00");
 
     let earlier = UpdatePreferences { reminder_days_before: Some(7), ..no_change(USER) };
     world.ask(earlier).await.ok().unwrap();
     let moved = world.only(USER).await;
     assert!(moved.id == made.id && moved.created_at == made.created_at);
-    assert_eq!(moved.scheduled_for.to_rfc3339(), "2025-02-03T09:00:00+00:00");
-    assert!(moved.message.ends_with("2025-02-10 (in 7 days)."));
+    assert_eq!(moved.scheduled_for.to_rfc3339(), "2125-02-03T09:00:00+00:00");
+    assert!(moved.message.ends_with("2125-02-10 (in 7 days)."));
 
     // Channels are no concern of the reminder.
     let channels = UpdatePreferences {
@@ -145,7 +145,7 @@ async fn preferences_and_predictions_race() {
     for round in 1..=30 {
         let days = i16::try_from(1 + round % 7).unwrap();
         let anchor = 1 + round % 2;
-        world.analytics.set(snapshot(USER, round, round, Some(start(anchor, round, "2025-06-20"))));
+        world.analytics.set(snapshot(USER, round, round, Some(start(anchor, round, "2125-06-20"))));
         let change = UpdatePreferences { reminder_days_before: Some(days), ..no_change(USER) };
         let (woken, changed) =
             tokio::join!(world.assembly(0).wake(USER, Version::new(round)), async {
@@ -161,7 +161,7 @@ async fn preferences_and_predictions_race() {
             .collect();
         let [pending] = pending.as_slice() else { panic!("{} are pending", pending.len()) };
         assert_eq!(pending.prediction_id.unwrap().get(), round);
-        let due = format!("2025-06-{:02}T09:00:00+00:00", 20 - days);
+        let due = format!("2125-06-{:02}T09:00:00+00:00", 20 - days);
         assert_eq!(pending.scheduled_for.to_rfc3339(), due);
     }
     world.stop().await;
@@ -175,7 +175,7 @@ async fn an_erased_user_stays_erased() {
         .execute(&world.pool)
         .await
         .unwrap();
-    world.predict(snapshot(USER, 1, 1, Some(start(1, 11, "2025-02-07")))).await;
+    world.predict(snapshot(USER, 1, 1, Some(start(1, 11, "2125-02-07")))).await;
     assert_eq!(world.list(USER).await.total, 0);
     assert_eq!(refusal(world.ask(get(USER)).await).kind, ErrorKind::NotFound);
     assert_eq!(refusal(world.ask(no_change(USER)).await).kind, ErrorKind::NotFound);

@@ -11,7 +11,7 @@ use contracts::{
 };
 use futures::{future::join_all, join};
 use lunation_users::MIGRATOR;
-use sqlx::migrate::Migrator;
+use sqlx::{PgPool, migrate::Migrator};
 
 use crate::{
     postgres::TestDatabase,
@@ -196,22 +196,59 @@ async fn every_version_has_one_date_of_birth() {
     users.stop().await;
 }
 
+/// An account, as the program before makes it: it knows no outbox.
+async fn account_of_before(pool: &PgPool, name: &str, date_of_birth: Option<NaiveDate>) -> UserId {
+    let id = sqlx::query_scalar!(
+        r#"INSERT INTO account (email, email_key, username, username_key, password_hash,
+                                date_of_birth, created_at, updated_at)
+           VALUES ($1, $1, $1, $1, '$argon2id$v=19$', $2, now(), now()) RETURNING id"#,
+        name,
+        date_of_birth,
+    );
+    UserId::new(id.fetch_one(pool).await.unwrap())
+}
+
+/// During an upgrade a process of the program before may be the one that stores it.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_date_of_birth_that_the_program_before_stores_is_told_of() {
+    let mut users = TestUsers::start().await;
+    let silent = account_of_before(&users.pool, "silent", None).await;
+    assert_eq!(person(&users.handle, silent).await, (0, None));
+    let user_id = account_of_before(&users.pool, "test", born()).await;
+    assert_eq!(person(&users.handle, user_id).await, (1, born()));
+    let event = users.next_event().await;
+    assert_eq!((event.wake_up.user_id, event.wake_up.version.get()), (user_id, 1));
+    let id = event.wake_up.event_id.simple().to_string();
+    assert_eq!(event.trace.as_str(), format!("00-{id}-{}-01", &id[16..]));
+
+    // Its update names every column, changed or not.
+    for (name, date, version) in
+        [("Ada", born(), 1), ("Ada", born().and_then(|it| it.succ_opt()), 2), ("Eve", None, 3)]
+    {
+        sqlx::query!(
+            "UPDATE account SET first_name = $2, date_of_birth = $3 WHERE id = $1",
+            user_id.get(),
+            name,
+            date,
+        )
+        .execute(&users.pool)
+        .await
+        .unwrap();
+        assert_eq!(person(&users.handle, user_id).await, (version, date));
+    }
+    users.ask(set(user_id, born().unwrap())).await.unwrap();
+    assert_eq!(person(&users.handle, user_id).await, (4, born()), "this one tells it once");
+    users.settle().await;
+    users.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn dates_of_birth_of_before_are_told_of() {
     let of_before = MIGRATOR.iter().filter(|migration| migration.version < 3).cloned();
     let database = TestDatabase::start(&Migrator::with_migrations(of_before.collect())).await;
     let pool = actor_runtime::database::open(&options(&database)).unwrap();
     for (name, date_of_birth) in [("silent", None), ("test", born())] {
-        sqlx::query!(
-            r#"INSERT INTO account (email, email_key, username, username_key, password_hash,
-                                    date_of_birth, created_at, updated_at)
-               VALUES ($1, $1, $1, $1, '$argon2id$v=19$', $2, now(), now())"#,
-            name,
-            date_of_birth,
-        )
-        .execute(&pool)
-        .await
-        .unwrap();
+        account_of_before(&pool, name, date_of_birth).await;
     }
     MIGRATOR.run(&pool).await.unwrap();
     pool.close().await;
