@@ -128,10 +128,13 @@ in_every_shape! {
         assert_eq!(prediction["missed_log_probability"], asked[0]["probability"]);
         assert!(prediction["open_until"].is_string());
         let body = json!({"answer": "no"});
-        answer(&person, &asked[0], None, &body).await.expect(StatusCode::OK);
+        let first = answer(&person, &asked[0], None, &body).await.expect(StatusCode::OK);
         let prediction = active(person.prediction_at(version + 1).await);
         assert_eq!(prediction["missed_log_probability"], json!(0.0));
         assert!(questions_at(&person, version + 1).await.is_empty());
-        answer(&person, &asked[0], None, &body).await.problem_of(404, "not-found");
+        // Said already, so nothing is written; something else cannot be said any more.
+        assert_eq!(answer(&person, &asked[0], None, &body).await.expect(StatusCode::OK), first);
+        let other = json!({"answer": "yes"});
+        answer(&person, &asked[0], None, &other).await.problem_of(404, "not-found");
     }
 }

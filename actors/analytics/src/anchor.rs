@@ -187,7 +187,7 @@ impl Anchor {
             from_start_date: Some(self.start_date),
             predicted_start_date: next.date,
             predicted_end_date: next.period_end,
-            confidence_score: next.within_two_days,
+            confidence_score: in_parts(next.within_two_days),
             prediction_method: METHOD.to_owned(),
             based_on_cycles: i32::try_from(self.state.0.lengths()).unwrap_or(i32::MAX),
             notes: Some(self.notes(next, basis, open_until)),
@@ -296,7 +296,7 @@ fn upcoming((cycles_ahead, said): (i32, &ForecastStart)) -> UpcomingStart {
         cycles_ahead,
         predicted_start_date: said.date,
         predicted_end_date: said.period_end,
-        confidence_score: said.within_two_days,
+        confidence_score: in_parts(said.within_two_days),
         intervals: intervals(said),
     }
 }

@@ -9,14 +9,16 @@ use super::{column, date, members};
 use crate::harness::{App, Person};
 
 const PREDICTIONS: &str = "/api/analytics/predictions";
-const PREDICTION: [&str; 20] = [
+const PREDICTION: [&str; 22] = [
     "actual_start_date",
     "based_on_cycles",
     "confidence_score",
     "created_at",
+    "days_to_start",
     "fertile_window",
     "fertility",
     "fertility_notice",
+    "from_start_date",
     "id",
     "intervals",
     "is_active",
@@ -126,6 +128,7 @@ async fn predictions(app: &App) {
         assert!((1..1 << 53).contains(&prediction["id"].as_i64().unwrap()));
         let days = (date(&prediction["predicted_start_date"]) - *start).num_days();
         assert!((27..=30).contains(&days), "{days}");
+        assert_eq!(date(&prediction["from_start_date"]), *start);
         hangs_together(prediction);
     }
     let predicted: Vec<Value> = column(list, "predicted_start_date").into_iter().cloned().collect();
@@ -190,6 +193,20 @@ fn hangs_together(prediction: &Value) {
         assert!(outer.0 <= inner.0 && inner.1 <= outer.1, "{prediction}");
         inner = outer;
     }
+    let days = &prediction["days_to_start"];
+    assert_eq!(members(days), ["mean", "quantiles"]);
+    let levels = json!([0.025, 0.1, 0.25, 0.5, 0.75, 0.9, 0.975]);
+    assert_eq!(json!(column(&days["quantiles"], "level")), levels);
+    let quantiles: Vec<f64> =
+        column(&days["quantiles"], "days").iter().map(|days| days.as_f64().unwrap()).collect();
+    assert!(quantiles.is_sorted(), "{days}");
+    // What is shown is the median, in whole days.
+    let shown = (start - date(&prediction["from_start_date"])).num_days();
+    assert!(
+        (f64::from(i32::try_from(shown).unwrap()) - quantiles[3]).abs() <= 0.5 + 1e-4,
+        "{days}"
+    );
+    assert!((days["mean"].as_f64().unwrap() - quantiles[3]).abs() < 2.0, "{days}");
     let ovulation = date(&prediction["ovulation_date"]);
     let range = &prediction["ovulation_range"];
     assert!(date(&range["start"]) <= ovulation && ovulation <= date(&range["end"]));
@@ -293,7 +310,10 @@ async fn insights(app: &App) {
             assert_eq!(members(said), ["message", "rule", "source", "type"]);
         }
         let record = &answer["forecast_record"];
-        assert_eq!(members(record), ["forecasts", "inside_80", "mean_absolute_error_days"]);
+        assert_eq!(
+            members(record),
+            ["forecasts", "inside_80", "left_out", "mean_absolute_error_days"]
+        );
         assert_eq!(record["forecasts"], lengths.len());
     }
 }
