@@ -71,13 +71,32 @@ async fn stream(link: &Link, wanted: &Config) -> Result<Asserted, BusError> {
             let action = "create a stream";
             let answer: Result<Info, jetstream::Error> =
                 link.command(action, format!("STREAM.CREATE.{name}"), wanted).await?;
-            let info = answer.map_err(|error| refused(action, &error))?;
-            tracing::info!(stream = %name, "created the stream");
-            (info, Change::Created)
+            match answer {
+                Ok(info) => {
+                    tracing::info!(stream = %name, "created the stream");
+                    (info, Change::Created)
+                }
+                Err(error) => match made_meanwhile(link, name, &error).await? {
+                    Some(info) => (info, Change::None),
+                    None => return Err(refused(action, &error)),
+                },
+            }
         }
     };
     compare(&object, members, streams::stream_members(&found.config))?;
     Ok(Asserted { object, change })
+}
+
+/// The stream, if it could not be created because another process has just done so. Of two that
+/// create it at the same instant the server may tell the second that its subjects overlap with those
+/// of another stream: that one.
+async fn made_meanwhile(
+    link: &Link,
+    name: &str,
+    error: &jetstream::Error,
+) -> Result<Option<Info>, BusError> {
+    let taken = [ErrorCode::STREAM_NAME_EXIST, ErrorCode::STREAM_SUBJECT_OVERLAP];
+    if taken.contains(&error.error_code()) { link.stream_info(name).await } else { Ok(None) }
 }
 
 async fn consumer(link: &Link, durable: Durable) -> Result<Asserted, BusError> {

@@ -8,8 +8,8 @@ use contracts::{
     UserId,
     events::{Topic, WakeUp},
 };
-use futures::{StreamExt, join};
-use nats::{BusError, Connection, Durable, Undecodable};
+use futures::{StreamExt, future::join_all, join};
+use nats::{Bus, BusError, Connection, Durable, Undecodable};
 
 use crate::support::{self, NatsServer, PATIENCE, Stage, connect, event, event_of, listen, next};
 
@@ -102,6 +102,18 @@ async fn streams_and_durables_are_as_designed() {
         assert_eq!(config.max_ack_pending, 256);
         assert_eq!(config.max_deliver, -1);
         assert!(config.backoff.is_empty());
+    }
+}
+
+/// Processes that start together find nothing, and all of them make it.
+#[tokio::test]
+async fn many_provision_at_the_same_instant() {
+    for _round in 0..20 {
+        let server = NatsServer::start();
+        let buses = join_all((0..24).map(|_| async { connect(&server.url()).await })).await;
+        let provisioned = join_all(buses.iter().map(Bus::provision)).await;
+        let failed: Vec<_> = provisioned.into_iter().filter_map(Result::err).collect();
+        assert!(failed.is_empty(), "{failed:?}");
     }
 }
 
