@@ -25,15 +25,18 @@ const STOP: [(Signal, Duration); 3] = [
 pub(super) fn stop(data: &Path) -> Result<()> {
     let pid_file = data.join("postmaster.pid");
     let Some(pid) = orphan::pid_in(&pid_file)? else { return Ok(()) };
-    if !is_postmaster_of(pid, data) {
-        return disarm(&pid_file, pid);
+    if is_postmaster_of(pid, data) {
+        orphan::stop("Postgres", pid, &STOP, |pid| is_postmaster_of(pid, data))?;
     }
-    orphan::stop("Postgres", pid, &STOP, |pid| is_postmaster_of(pid, data))
+    disarm(&pid_file)
 }
 
-/// Takes the process id out of a pid file whose process is somebody else now. Postgres would take
-/// any live process of its user for a running server; everything else in the file stays.
-fn disarm(pid_file: &Path, pid: Pid) -> Result<()> {
+/// Takes the process id out of a pid file whose process is somebody else now, or has ended and was
+/// not yet waited for. Postgres would take either for a running server, if it is of its user;
+/// everything else in the file stays.
+fn disarm(pid_file: &Path) -> Result<()> {
+    // Read again: a server that was stopped in order has deleted it.
+    let Some(pid) = orphan::pid_in(pid_file)? else { return Ok(()) };
     if test_kill_process(pid).is_err() {
         return Ok(());
     }

@@ -1,6 +1,7 @@
 //! Against real Postgres. As root these run the server as `postgres` or `nobody`, otherwise as the
 //! user who runs them.
 
+mod orphans;
 mod roles;
 mod stops;
 
@@ -173,19 +174,6 @@ async fn a_postmaster_that_keeps_dying_is_given_up() {
     embedded.stop().await;
 }
 
-/// Runs the server as a child of nobody: what is left when lunation is killed where the kernel
-/// does not tell Postgres.
-fn orphan(cluster: &Cluster) -> Pid {
-    let mut command = cluster.command(&cluster.binaries.program("postgres"));
-    command.args(cluster.server_arguments()).stderr(Stdio::null());
-    let child = command.spawn().unwrap();
-    let pid = Pid::from_raw(i32::try_from(child.id()).unwrap()).unwrap();
-    // Waited for in a thread, as init would, so that it can end entirely.
-    std::thread::spawn(move || { child }.wait());
-    wait_until("the orphan is ready", || is_ready(cluster));
-    pid
-}
-
 /// The postmaster writes its state into its pid file.
 fn is_ready(cluster: &Cluster) -> bool {
     let pid_file = fs::read_to_string(cluster.data.join("postmaster.pid")).unwrap_or_default();
@@ -196,86 +184,6 @@ async fn prepared(data_dir: &DataDir) -> Cluster {
     start(data_dir).await.stop().await;
     let account = data_dir.account().cloned();
     Cluster::prepare(data_dir.path(), account, &PostgresPrograms::default()).unwrap()
-}
-
-#[tokio::test]
-async fn a_live_orphan_is_stopped_and_a_killed_one_recovered_from() {
-    let place = place();
-    let data_dir = open(&place);
-    let cluster = prepared(&data_dir).await;
-    for killed in [false, true] {
-        let orphan = orphan(&cluster);
-        if killed {
-            kill_process(orphan, Signal::KILL).unwrap();
-            wait_until("the killed orphan is gone", || test_kill_process(orphan).is_err());
-        }
-        let embedded = start(&data_dir).await;
-        assert!(test_kill_process(orphan).is_err(), "the orphan still runs");
-        assert_ne!(embedded.postmaster().await, orphan);
-        connect(&embedded, Domain::Analytics).await.ping().await.unwrap();
-        embedded.stop().await;
-    }
-}
-
-#[tokio::test]
-async fn a_pid_file_that_names_a_stranger_does_not_block_the_start() {
-    let place = place();
-    let data_dir = open(&place);
-    let cluster = prepared(&data_dir).await;
-    // A live process of Postgres' own user: Postgres alone would refuse to start.
-    let mut command = cluster.command(Path::new("/bin/sleep"));
-    let mut stranger = command.arg("1000").spawn().unwrap();
-    let pid_file = cluster.data.join("postmaster.pid");
-    // With a minus it is what a server of one session leaves, as the one that sets a password.
-    for sign in ["", "-"] {
-        let pid = format!("{sign}{}", stranger.id());
-        fs::write(&pid_file, format!("{pid}\n{}\n0\n5432\n", cluster.data.display())).unwrap();
-        if let Some(account) = data_dir.account() {
-            std::os::unix::fs::chown(&pid_file, Some(account.uid), Some(account.gid)).unwrap();
-        }
-        fs::write(cluster.socket_directory.join(".s.PGSQL.5432.lock"), &pid).unwrap();
-        let embedded = start(&data_dir).await;
-        connect(&embedded, Domain::Users).await.ping().await.unwrap();
-        assert!(stranger.try_wait().unwrap().is_none(), "the stranger was stopped");
-        embedded.stop().await;
-    }
-    stranger.kill().unwrap();
-    stranger.wait().unwrap();
-}
-
-#[tokio::test]
-async fn backends_of_a_killed_postmaster_are_waited_for() {
-    let place = place();
-    let data_dir = open(&place);
-    let cluster = prepared(&data_dir).await;
-    let orphan = orphan(&cluster);
-    let url = cluster.database_url(Domain::Users);
-    let mut busy = connect_to(&url).await;
-    let backend = sql::text(&mut busy, "SELECT pg_backend_pid()::text").await.unwrap();
-    let mut watcher = connect_to(&url).await;
-    // A backend in the middle of a computation does not notice that its postmaster died.
-    let computing = sql::text(&mut busy, "SELECT count(*)::text FROM generate_series(1, 10000000)");
-    let killing_and_starting = async {
-        let state = format!("SELECT state FROM pg_stat_activity WHERE pid = {backend}");
-        while sql::text(&mut watcher, &state).await.unwrap() != "active" {
-            tokio::time::sleep(POLL).await;
-        }
-        kill_process(orphan, Signal::KILL).unwrap();
-        wait_until("the postmaster is gone", || test_kill_process(orphan).is_err());
-        assert!(runs(&backend), "the backend left too early to show anything");
-        let embedded = start(&data_dir).await;
-        assert!(!runs(&backend), "a backend of the former server still runs");
-        embedded
-    };
-    let (_, embedded) = tokio::join!(computing, killing_and_starting);
-    embedded.stop().await;
-}
-
-/// Whether a process runs; one that has ended and was not yet waited for by its parent does not.
-fn runs(pid: &str) -> bool {
-    let output = Command::new("ps").args(["-o", "state=", "-p", pid]).output().unwrap();
-    let state = String::from_utf8(output.stdout).unwrap();
-    !state.trim().is_empty() && !state.trim().starts_with('Z')
 }
 
 #[tokio::test]
