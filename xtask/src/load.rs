@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use tokio::{sync::watch, task::JoinSet, time::sleep};
 use tokio_util::sync::CancellationToken;
 
@@ -74,6 +74,7 @@ pub struct Load {
     addresses: watch::Sender<Addresses>,
     stop: CancellationToken,
     acknowledged: Arc<AtomicU64>,
+    looks: Arc<AtomicU64>,
     writers: JoinSet<Written>,
     watchers: JoinSet<Watched>,
     http: Http,
@@ -117,7 +118,7 @@ impl Load {
         let http = Http::new(settings.keep_alive)?;
         let (addresses, follow) = watch::channel(addresses);
         let stop = CancellationToken::new();
-        let acknowledged = Arc::new(AtomicU64::new(0));
+        let (acknowledged, looks) = (Arc::<AtomicU64>::default(), Arc::<AtomicU64>::default());
         let (mut writers, mut watchers) = (JoinSet::new(), JoinSet::new());
         let random = Random::new(settings.seed);
         for (number, person) in (1..).zip(people) {
@@ -135,9 +136,10 @@ impl Load {
         }
         for nth in 0..WATCHERS {
             let (people, follow) = (people.to_vec(), follow.clone());
-            watchers.spawn(watch_on(http.clone(), people, follow, stop.clone(), nth));
+            let watched = Watched::counted_in(&looks);
+            watchers.spawn(watch_on(http.clone(), people, follow, stop.clone(), nth, watched));
         }
-        Ok(Self { addresses, stop, acknowledged, writers, watchers, http })
+        Ok(Self { addresses, stop, acknowledged, looks, writers, watchers, http })
     }
 
     /// From now on the system is reached here.
@@ -154,28 +156,41 @@ impl Load {
     ///
     /// # Errors
     /// That does not happen in time.
-    pub async fn goes_on(&self, count: u64, patience: Duration) -> Result<()> {
-        let (begun, goal) = (Instant::now(), self.acknowledged() + count);
-        while self.acknowledged() < goal {
-            let had = self.acknowledged();
-            ensure!(
-                begun.elapsed() < patience,
-                "{} of {count} writes are missing after {patience:?}",
-                goal - had
-            );
-            sleep(LOOK_EVERY).await;
-        }
-        Ok(())
+    pub async fn goes_on(&self, writes: u64, patience: Duration) -> Result<()> {
+        reaches(&self.acknowledged, self.acknowledged() + writes, patience)
+            .await
+            .context("writes that are acknowledged")
+    }
+
+    /// Waits until the watchers have had so many answers since the start.
+    ///
+    /// # Errors
+    /// That does not happen in time.
+    pub async fn is_watched(&self, looks: u64, patience: Duration) -> Result<()> {
+        reaches(&self.looks, looks, patience).await.context("looks that are answered")
     }
 
     /// Ends it: everybody finishes the write that they are at.
     pub async fn stop(self) -> Outcome {
-        let Self { addresses, stop, acknowledged: _, writers, watchers, http } = self;
+        let Self { addresses, stop, acknowledged: _, looks: _, writers, watchers, http } = self;
         stop.cancel();
         let written = writers.join_all().await;
         let watched = watchers.join_all().await;
         let base = addresses.borrow().gateway.clone();
         Outcome { written, watched, base, http }
+    }
+}
+
+/// Waits until a count is reached.
+async fn reaches(count: &AtomicU64, goal: u64, patience: Duration) -> Result<()> {
+    let begun = Instant::now();
+    loop {
+        let had = count.load(Ordering::Relaxed);
+        if had >= goal {
+            return Ok(());
+        }
+        ensure!(begun.elapsed() < patience, "{} are missing after {patience:?}", goal - had);
+        sleep(LOOK_EVERY).await;
     }
 }
 

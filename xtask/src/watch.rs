@@ -1,6 +1,13 @@
 //! Watchers: clients that read all the time, and hold what they see against what they saw.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
 
 use serde_json::Value;
 use tokio::{sync::watch, time::sleep};
@@ -45,6 +52,8 @@ pub(crate) struct Watched {
     /// What it saw of these, in words.
     pub(crate) problems: Vec<String>,
     highest: BTreeMap<(i64, Model), i64>,
+    /// The answers of all watchers.
+    all: Arc<AtomicU64>,
 }
 
 /// Reads about everybody in turn until `stop`.
@@ -54,8 +63,8 @@ pub(crate) async fn watch_on(
     addresses: watch::Receiver<Addresses>,
     stop: CancellationToken,
     nth: usize,
+    mut watched: Watched,
 ) -> Watched {
-    let mut watched = Watched::default();
     let mut turn = nth;
     loop {
         for person in &people {
@@ -70,7 +79,7 @@ pub(crate) async fn watch_on(
                     watched.see(person.id, path, model, &answer.body);
                 }
                 // Nothing was logged yet, so there is nothing to say.
-                Ok(answer) if answer.status.as_u16() == 422 => watched.polls += 1,
+                Ok(answer) if answer.status.as_u16() == 422 => watched.count(),
                 Ok(answer) => {
                     watched.problems.push(format!("{path} answers {}", answer.status));
                 }
@@ -93,8 +102,18 @@ fn base_of(addresses: &Addresses, model: Model, turn: usize) -> String {
 }
 
 impl Watched {
-    fn see(&mut self, user: i64, path: &str, model: Model, body: &Value) {
+    /// Nothing yet. Its answers are counted here too.
+    pub(crate) fn counted_in(all: &Arc<AtomicU64>) -> Self {
+        Self { all: Arc::clone(all), ..Self::default() }
+    }
+
+    fn count(&mut self) {
         self.polls += 1;
+        self.all.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn see(&mut self, user: i64, path: &str, model: Model, body: &Value) {
+        self.count();
         let Some(version) = body["as_of_version"].as_i64() else {
             self.problems.push(format!("{path} does not tell as of which version it is"));
             return;

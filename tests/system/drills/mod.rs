@@ -55,7 +55,14 @@ impl Drill {
     /// Waits for so many more acknowledged writes.
     async fn goes_on(&self, writes: u64) {
         if let Err(error) = self.load.goes_on(writes, PATIENCE).await {
-            panic!("{error}\n{}", self.app.output());
+            panic!("{error:#}\n{}", self.app.output());
+        }
+    }
+
+    /// Waits until the watchers have had so many answers in all.
+    async fn is_watched(&self, looks: u64) {
+        if let Err(error) = self.load.is_watched(looks, PATIENCE).await {
+            panic!("{error:#}\n{}", self.app.output());
         }
     }
 
