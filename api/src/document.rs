@@ -21,7 +21,7 @@ pub(crate) enum Tag {
     Users,
     /// Cycles, symptoms and episodes: the facts.
     Cycles,
-    /// Statistics and predictions, derived from the cycles alone.
+    /// Statistics, predictions and insights, derived from what was logged and the age.
     Analytics,
     /// Preferences and reminders.
     Notifications,
