@@ -24,8 +24,9 @@ const STOP: [(Signal, Duration); 3] = [
 /// Stops a live postmaster of a cluster that is not our child. Blocks.
 pub(super) fn stop(data: &Path) -> Result<()> {
     let pid_file = data.join("postmaster.pid");
-    let Some(pid) = orphan::pid_in(&pid_file)? else { return Ok(()) };
-    if is_postmaster_of(pid, data) {
+    if let Some(pid) = orphan::pid_in(&pid_file)?
+        && is_postmaster_of(pid, data)
+    {
         orphan::stop("Postgres", pid, &STOP, |pid| is_postmaster_of(pid, data))?;
     }
     disarm(&pid_file)

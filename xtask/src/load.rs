@@ -157,17 +157,15 @@ impl Load {
     /// # Errors
     /// That does not happen in time.
     pub async fn goes_on(&self, writes: u64, patience: Duration) -> Result<()> {
-        reaches(&self.acknowledged, self.acknowledged() + writes, patience)
-            .await
-            .context("writes that are acknowledged")
+        grows_by(&self.acknowledged, writes, patience).await.context("writes that are acknowledged")
     }
 
-    /// Waits until the watchers have had so many answers since the start.
+    /// Waits until the watchers have had so many more answers.
     ///
     /// # Errors
     /// That does not happen in time.
     pub async fn is_watched(&self, looks: u64, patience: Duration) -> Result<()> {
-        reaches(&self.looks, looks, patience).await.context("looks that are answered")
+        grows_by(&self.looks, looks, patience).await.context("looks that are answered")
     }
 
     /// Ends it: everybody finishes the write that they are at.
@@ -181,15 +179,19 @@ impl Load {
     }
 }
 
-/// Waits until a count is reached.
-async fn reaches(count: &AtomicU64, goal: u64, patience: Duration) -> Result<()> {
-    let begun = Instant::now();
+/// Waits until a count is by so much greater than now.
+async fn grows_by(count: &AtomicU64, more: u64, patience: Duration) -> Result<()> {
+    let (begun, goal) = (Instant::now(), count.load(Ordering::Relaxed) + more);
     loop {
         let had = count.load(Ordering::Relaxed);
         if had >= goal {
             return Ok(());
         }
-        ensure!(begun.elapsed() < patience, "{} are missing after {patience:?}", goal - had);
+        ensure!(
+            begun.elapsed() < patience,
+            "{} of {more} are missing after {patience:?}",
+            goal - had
+        );
         sleep(LOOK_EVERY).await;
     }
 }

@@ -59,7 +59,7 @@ impl Drill {
         }
     }
 
-    /// Waits until the watchers have had so many answers in all.
+    /// Waits until the watchers have had so many more answers.
     async fn is_watched(&self, looks: u64) {
         if let Err(error) = self.load.is_watched(looks, PATIENCE).await {
             panic!("{error:#}\n{}", self.app.output());
