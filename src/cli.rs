@@ -1,16 +1,24 @@
 //! The command line.
 
 mod backtest;
+mod erasures;
+mod keys;
 mod operator;
+mod sealing;
+mod users;
 
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use backtest::BacktestArgs;
+pub(crate) use erasures::ErasuresCommand;
+pub(crate) use keys::{KeysArgs, KeysCommand};
 pub(crate) use operator::{
     BrokerArgs, DlqChoice, DlqCommand, DlqListArgs, EventsCommand, EventsTailArgs, ProvisionArgs,
 };
+pub(crate) use sealing::{SealingArgs, SealingCommand};
+pub(crate) use users::UsersCommand;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -24,6 +32,8 @@ Examples:
   lunation backtest development.csv            how good the predictions were
   lunation events tail --nats URL              watch what happens, as it happens
   lunation dlq list --nats URL                 what was given up
+  lunation users reset-link EMAIL              a way back in for somebody
+  lunation keys rotate                         another key for access tokens, step by step
   lunation config print                        every setting, and where it came from
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 70 a part kept failing.";
@@ -80,8 +90,28 @@ pub(crate) enum Command {
     /// List, replay or drop dead letters: events that a group gave up.
     #[command(subcommand)]
     Dlq(DlqCommand),
+    /// Keys: those that sign access tokens, and those that open what is sealed in the databases.
+    #[command(subcommand)]
+    Keys(AnyKeysCommand),
+    /// Look after accounts.
+    #[command(subcommand)]
+    Users(UsersCommand),
+    /// Print or apply the ledger of erasures, for databases that are restored from backups.
+    #[command(subcommand)]
+    Erasures(ErasuresCommand),
     /// Make streams and consumers on NATS be as they shall be, and say what was done.
     Provision(ProvisionArgs),
+}
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub(crate) enum AnyKeysCommand {
+    /// Those that sign access tokens.
+    #[command(flatten)]
+    Signing(KeysCommand),
+    /// Those that open what is sealed.
+    #[command(flatten)]
+    Sealing(SealingCommand),
 }
 
 /// Settings that have a flag. Every one has a variable and a key of the file too, and many more

@@ -56,6 +56,7 @@ pub(crate) async fn serve(launch: Launch, front: Front) -> Result<()> {
         mounted: mounted(&config.groups),
         request_timeout: config.http.request_timeout,
         allowed_origins: config.http.allowed_origins.clone(),
+        trusted_proxies: config.http.trusted_proxies.clone(),
         stopping: shutdown.clone(),
     };
     let listen = listeners.api.local_addr().context("the API's address")?;

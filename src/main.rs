@@ -7,12 +7,14 @@ mod config;
 mod serve;
 
 mod accept;
+mod accounts;
 mod backtest;
 mod compose;
 mod demo;
 mod dlq;
 mod doctor;
 mod embedded;
+mod erasures;
 mod events;
 mod front;
 mod health;
@@ -26,6 +28,8 @@ mod private_file;
 mod provision;
 mod provisioner;
 mod running;
+mod sealing;
+mod signing_keys;
 mod split;
 mod sql;
 mod table;
@@ -40,8 +44,8 @@ use secrecy::SecretString;
 
 use crate::{
     cli::{
-        BrokerArgs, Cli, Command, ConfigCommand, DlqCommand, EventsCommand, OpenapiArgs,
-        OpenapiFormat, ProvisionArgs, Settings,
+        AnyKeysCommand, BrokerArgs, Cli, Command, ConfigCommand, DlqCommand, EventsCommand,
+        OpenapiArgs, OpenapiFormat, ProvisionArgs, Settings, UsersCommand,
     },
     config::{Config, Problems, Sources},
 };
@@ -100,6 +104,28 @@ fn run(command: Command) -> Result<ExitCode> {
         }
         Command::Events(command) => watch(&command),
         Command::Dlq(command) => tend_dead_letters(&command),
+        Command::Keys(AnyKeysCommand::Sealing(command)) => {
+            let config = load(command.settings())?;
+            block_on(Box::pin(sealing::run(&config, &command, &mut output::stdout())))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Keys(AnyKeysCommand::Signing(command)) => {
+            signing_keys::run(&command, |settings| Ok(load(settings)?), &mut output::stdout())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Users(UsersCommand::ResetLink(arguments)) => {
+            let config = load(&arguments.settings)?;
+            operator::log("")?;
+            let mut out = output::stdout();
+            block_on(Box::pin(accounts::reset_link(&config, &arguments.email, &mut out)))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Erasures(command) => {
+            let config = load(command.settings())?;
+            operator::log("")?;
+            block_on(Box::pin(erasures::run(&config, &command, &mut output::stdout())))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Provision(arguments) => provision(&arguments),
     }
 }

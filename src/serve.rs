@@ -13,7 +13,9 @@ use crate::{
     config::{Config, Domain, Profile},
     embedded::{DataDir, Embedded},
     lifecycle::{self, GaveUp, Listeners},
-    migrate, telemetry,
+    migrate,
+    sealing::{self, Rings},
+    telemetry,
 };
 
 /// What the composition of the actors gets: everything outside them, ready.
@@ -26,6 +28,8 @@ pub(crate) struct Launch {
     pub(crate) databases: BTreeMap<Domain, SecretString>,
     /// The signing key of the users group.
     pub(crate) signing_key: SigningKey,
+    /// The keys of what is sealed in them.
+    pub(crate) sealing: Rings,
     /// Renders the metrics.
     pub(crate) metrics: PrometheusHandle,
     /// Cancelled when the process is to stop; whoever gives up may cancel it too.
@@ -80,9 +84,12 @@ async fn run(
         migrated = Box::pin(migrate::up(&databases)) => migrated?,
         () = shutdown.cancelled() => return Ok(()),
     }
+    sealing::generate(&config)?;
+    let sealing = sealing::open(&config).await?;
+    sealing::check(&config, &sealing, &databases).await?;
     let signing_key = SigningKey::of(&config);
     let stopping = shutdown.clone();
-    let launch = Launch { config, listeners, databases, signing_key, metrics, shutdown };
+    let launch = Launch { config, listeners, databases, signing_key, sealing, metrics, shutdown };
     let mut served = Box::pin(compose::serve(launch));
     tokio::select! {
         result = &mut served => result,
@@ -117,8 +124,9 @@ impl Local {
     ) -> Result<Option<Self>> {
         let needs_cluster =
             config.groups.domains().any(|domain| !config.databases.urls.contains_key(&domain));
-        let needs_key =
-            config.groups.has_domain(Domain::Users) && config.auth.signing_key_file.is_none();
+        let needs_key = config.groups.has_domain(Domain::Users)
+            && config.auth.signing_key_file.is_none()
+            || sealing::is_kept_here(config);
         if !needs_cluster && !needs_key {
             return Ok(Some(Self { embedded: None, _data_dir: None }));
         }

@@ -66,7 +66,7 @@ impl AnalyticsApi {
 
 /// The statistics of one cycle, as they stood when it was the newest.
 #[derive(Object)]
-struct CycleAnalytics {
+pub(crate) struct CycleAnalytics {
     /// The same number as the cycle's id.
     id: Id,
     /// Whose.

@@ -33,6 +33,25 @@ impl<T: ToJSON> ApiResponse for Created<T> {
     }
 }
 
+/// 202: it is on its way.
+pub(crate) struct Accepted<T>(pub(crate) T);
+
+impl<T: ToJSON> IntoResponse for Accepted<T> {
+    fn into_response(self) -> Response {
+        Json(self.0).with_status(StatusCode::ACCEPTED).into_response()
+    }
+}
+
+impl<T: ToJSON> ApiResponse for Accepted<T> {
+    fn meta() -> MetaResponses {
+        MetaResponses { responses: vec![response::<T>(202, Vec::new())] }
+    }
+
+    fn register(registry: &mut Registry) {
+        T::register(registry);
+    }
+}
+
 /// A write to a user's cycles: the body, and the user's new version as `ETag`.
 pub(crate) struct Written<T, const STATUS: u16> {
     /// The answer itself.

@@ -12,35 +12,48 @@ use contracts::{
     users::UsersMailbox,
 };
 use futures::future::{self, BoxFuture};
+use ipnet::IpNet;
 use poem::{
     Endpoint, EndpointExt, Response, Route, endpoint::BoxEndpoint, endpoint::make_sync, get,
     http::header,
 };
 use poem_openapi::{ContactObject, LicenseObject, OpenApi, OpenApiService, registry::Registry};
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     analytics::AnalyticsApi,
+    api_tokens::ApiTokensApi,
     calendar::CalendarApi,
     context::Shared,
+    credentials::CredentialsApi,
     cycles::CyclesApi,
     document::{openapi_document, openapi_json, openapi_yaml},
     edge::Edge,
     episodes::EpisodesApi,
+    erasure::ErasureApi,
+    export::ExportApi,
     gateway::GatewayApi,
     headers::{CrossOrigin, PAGE_POLICY},
     health::Service,
+    import::ImportApi,
     insights::InsightsApi,
     notifications::NotificationsApi,
+    origin::TrustedProxies,
     predictions::PredictionsApi,
     preferences::PreferencesApi,
     questions::QuestionsApi,
+    retention::RetentionApi,
     routes::Routes,
     schema::Schemas,
+    sessions::SessionsApi,
     symptoms::SymptomsApi,
     tokens::Verifier,
     users::UsersApi,
 };
+
+/// Most imports that are under way: a document of 5 MiB takes some 60 MB while it is looked at.
+const IMPORTS_MAX: usize = 2;
 
 /// What the document says of the whole.
 const DESCRIPTION: &str = "Menstrual cycle tracking: log cycles and symptoms, read statistics, \
@@ -113,7 +126,7 @@ impl Mounted {
         let Self { gateway, users, cycles, analytics, notifications } = self;
         let mut parts = template.trim_start_matches('/').split('/');
         match (parts.next(), parts.next()) {
-            (Some("api"), Some("users")) => users,
+            (Some("api"), Some("users" | "erasures")) => users,
             (Some("api"), Some("cycles")) => cycles,
             (Some("api"), Some("analytics")) => analytics,
             (Some("api"), Some("notifications")) => notifications,
@@ -144,6 +157,8 @@ pub struct ApiOptions {
     pub request_timeout: Duration,
     /// Origins whose scripts may read answers; none means no cross-origin access at all.
     pub allowed_origins: Vec<String>,
+    /// Networks of proxies whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<IpNet>,
     /// Cancelled when the process is about to stop: every answer from then on ends its connection.
     pub stopping: CancellationToken,
 }
@@ -154,6 +169,7 @@ impl Default for ApiOptions {
             mounted: Mounted::default(),
             request_timeout: Duration::from_secs(5),
             allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
             stopping: CancellationToken::new(),
         }
     }
@@ -165,7 +181,8 @@ pub fn app(
     verifier: Arc<Verifier>,
     options: ApiOptions,
 ) -> BoxEndpoint<'static, Response> {
-    let ApiOptions { mounted, request_timeout, allowed_origins, stopping } = options;
+    let ApiOptions { mounted, request_timeout, allowed_origins, trusted_proxies, stopping } =
+        options;
     let service = service(groups, mounted);
     let document = openapi_document();
     // The page has its document inlined: poem-openapi's own is replaced with the complete one.
@@ -177,7 +194,9 @@ pub fn app(
         .at("/swagger", get(swagger(page)))
         .nest("/", service)
         .map_to_response();
-    let shared = Shared { verifier, schemas: Arc::new(schemas()) };
+    let proxies = Arc::new(TrustedProxies::new(trusted_proxies));
+    let imports = Arc::new(Semaphore::new(IMPORTS_MAX));
+    let shared = Shared { verifier, schemas: Arc::new(schemas()), proxies, imports };
     let cross_origin = CrossOrigin::new(allowed_origins);
     Edge { inner, routes, mounted, shared, request_timeout, cross_origin, stopping }.boxed()
 }
@@ -186,9 +205,13 @@ pub fn app(
 pub(crate) type Operations = (
     GatewayApi,
     UsersApi,
+    (ErasureApi, ExportApi, ImportApi),
+    (SessionsApi, CredentialsApi),
+    ApiTokensApi,
     CyclesApi,
     SymptomsApi,
     EpisodesApi,
+    RetentionApi,
     PredictionsApi,
     InsightsApi,
     CalendarApi,
@@ -204,10 +227,18 @@ pub(crate) fn service(groups: &Groups, mounted: Mounted) -> OpenApiService<Opera
     let Groups { users, cycles, analytics, notifications } = groups.clone();
     let operations = (
         GatewayApi { groups: groups.clone(), mounted },
-        UsersApi { users },
+        UsersApi { users: users.clone() },
+        (
+            ErasureApi { users: users.clone() },
+            ExportApi { groups: groups.clone() },
+            ImportApi { groups: groups.clone() },
+        ),
+        (SessionsApi { users: users.clone() }, CredentialsApi { users: users.clone() }),
+        ApiTokensApi { users },
         CyclesApi { cycles: cycles.clone() },
         SymptomsApi { cycles: cycles.clone() },
-        EpisodesApi { cycles },
+        EpisodesApi { cycles: cycles.clone() },
+        RetentionApi { cycles },
         PredictionsApi { analytics: analytics.clone() },
         InsightsApi { analytics: analytics.clone() },
         CalendarApi { analytics: analytics.clone() },

@@ -1,7 +1,9 @@
 //! Who is calling: the bearer token of a request.
 
+use std::time::{Duration, Instant};
+
 use contracts::{
-    Call, Handle, Request as Ask, UserId,
+    Call, Grant, Handle, Request as Ask, Scope, UserId,
     call::{AccessToken, IdempotencyKey},
 };
 use poem::{
@@ -17,11 +19,20 @@ use crate::{context::Context, error::Problem};
 
 /// The name of the security scheme in the API document.
 const SCHEME: &str = "bearer";
+/// How long one of many parts may take.
+const PART_PATIENCE: Duration = Duration::from_secs(10);
+
+/// What a token needs for the operation that is asked for. The edge knows it of the route, so that
+/// who may not is told so before anything of the request is looked at; what counts is the scope of
+/// the request that the operation makes of it.
+#[derive(Clone, Copy)]
+pub(crate) struct RequiredScope(pub(crate) Scope);
 
 /// A person who proved who they are.
 pub(crate) struct Caller {
     /// Who.
     pub(crate) user_id: UserId,
+    grant: Grant,
     token: AccessToken,
     context: Context,
 }
@@ -33,6 +44,7 @@ impl Caller {
         group: &Handle<R::Mailbox>,
         request: R,
     ) -> Result<R::Reply, Problem> {
+        self.may::<R>()?;
         Ok(group.ask(&self.call(), request).await?)
     }
 
@@ -43,15 +55,44 @@ impl Caller {
         idempotency_key: Option<IdempotencyKey>,
         request: R,
     ) -> Result<R::Reply, Problem> {
+        self.may::<R>()?;
         let call = Call { idempotency_key, ..self.call() };
         Ok(group.ask(&call, request).await?)
+    }
+
+    /// Asks for one of many parts of an answer or a write, which together take longer than other requests
+    /// may.
+    pub(crate) async fn ask_for_part<R: Ask>(
+        &self,
+        group: &Handle<R::Mailbox>,
+        request: R,
+    ) -> Result<R::Reply, Problem> {
+        self.may::<R>()?;
+        let call = Call { deadline: Instant::now() + PART_PATIENCE, ..self.call() };
+        Ok(group.ask(&call, request).await?)
+    }
+
+    /// Whether the token has the scope of the request. The group that answers in another process
+    /// looks again.
+    fn may<R: Ask>(&self) -> Result<(), Problem> {
+        match R::SCOPE {
+            Some(scope) if !self.grant.scopes.allow(scope) => {
+                Err(Problem::insufficient_scope(scope))
+            }
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// The call that an ask is made with. It says who asks: a group admits only so much of one
     /// person at a time. It holds the proof too: a group in another process verifies it again.
     fn call(&self) -> Call {
-        let (principal, token) = (Some(self.user_id), Some(self.token.clone()));
-        Call { principal, token, ..self.context.call() }
+        let Grant { user_id, session_id, scopes: _ } = self.grant;
+        Call {
+            principal: Some(user_id),
+            session: Some(session_id),
+            token: Some(self.token.clone()),
+            ..self.context.call()
+        }
     }
 }
 
@@ -65,7 +106,8 @@ impl<'a> ApiExtractor<'a> for Caller {
             ty: "http",
             description: Some(
                 "The `token` of `POST /api/users/login`: a JWT signed with Ed25519, of type \
-                 `at+jwt`. Its public keys are at `/.well-known/jwks.json`.",
+                 `at+jwt`. Its public keys are at `/.well-known/jwks.json`. Or a personal API token \
+                 of `POST /api/users/tokens`, which allows what its scopes say.",
             ),
             name: None,
             key_in: None,
@@ -90,9 +132,16 @@ impl<'a> ApiExtractor<'a> for Caller {
         let token = bearer_token(request.headers())
             .and_then(AccessToken::parse)
             .ok_or_else(Problem::unauthenticated)?;
-        let user_id = context.verifier().verify(&context.call(), token.expose()).await;
-        let user_id = user_id.map_err(Problem::from)?;
-        Ok(Self { user_id, token, context: context.clone() })
+        let call = context.call();
+        let token = context.verifier().access_token(&call, token).await.map_err(Problem::from)?;
+        let grant = context.verifier().verify(&call, token.expose()).await;
+        let grant = grant.map_err(Problem::from)?;
+        if let Some(RequiredScope(scope)) = request.data::<RequiredScope>()
+            && !grant.scopes.allow(*scope)
+        {
+            return Err(Problem::insufficient_scope(*scope).into());
+        }
+        Ok(Self { user_id: grant.user_id, grant, token, context: context.clone() })
     }
 }
 

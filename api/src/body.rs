@@ -21,11 +21,13 @@ use crate::{
 /// Longest wait for a body. It is always less than the request may take (a fifth is kept), so that
 /// a body that never comes is the client's problem and not a lost answer.
 const BODY_WAIT_MAX: Duration = Duration::from_secs(4);
+/// Longest wait for a body that may be larger than others.
+const LARGE_BODY_WAIT_MAX: Duration = Duration::from_secs(20);
 
-/// A JSON body.
-pub(crate) struct Body<T>(pub(crate) T);
+/// A JSON body of at most so many bytes.
+pub(crate) struct Body<T, const BYTES_MAX: usize = { limits::BODY_BYTES_MAX }>(pub(crate) T);
 
-impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Body<T> {
+impl<'a, T: ParseFromJSON, const BYTES_MAX: usize> ApiExtractor<'a> for Body<T, BYTES_MAX> {
     const TYPES: &'static [ApiExtractorType] = &[ApiExtractorType::RequestObject];
     type ParamType = ();
     type ParamRawType = ();
@@ -47,7 +49,7 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Body<T> {
         if !is_plain_json(request) {
             return Err(Problem::unsupported_media_type().into());
         }
-        let bytes = read(request, body).await?;
+        let bytes = read(request, body, BYTES_MAX).await?;
         let mut value = json::parse(bytes.as_ref()).map_err(Problem::malformed_body)?;
         let schemas = Context::of(request)?.schemas();
         schemas.check(&T::schema_ref(), "", &mut value).map_err(Problem::invalid)?;
@@ -86,14 +88,17 @@ fn is_plain_json(request: &Request) -> bool {
 async fn read(
     request: &Request,
     body: &mut RequestBody,
+    bytes_max: usize,
 ) -> Result<impl AsRef<[u8]> + use<>, Problem> {
     let announced = request.header(header::CONTENT_LENGTH).and_then(|text| text.parse().ok());
-    if announced.is_some_and(|length: u64| length > limits::BODY_BYTES_MAX as u64) {
+    if announced.is_some_and(|length: u64| length > bytes_max as u64) {
         return Err(Problem::body_too_large());
     }
     let body = body.take().map_err(|_| Problem::from(Refusal::internal()))?;
-    let arriving = body.into_bytes_limit(limits::BODY_BYTES_MAX);
-    let wait = BODY_WAIT_MAX.min(Context::of(request)?.time_left().mul_f64(0.8));
+    let arriving = body.into_bytes_limit(bytes_max);
+    let is_large = bytes_max > limits::BODY_BYTES_MAX;
+    let wait_max = if is_large { LARGE_BODY_WAIT_MAX } else { BODY_WAIT_MAX };
+    let wait = wait_max.min(Context::of(request)?.time_left().mul_f64(0.8));
     let arrived = time::timeout(wait, arriving).await;
     arrived.map_err(|_| Problem::body_timeout())?.map_err(|error| match error {
         ReadBodyError::PayloadTooLarge => Problem::body_too_large(),

@@ -1,6 +1,7 @@
 //! What every request carries: its id, its trace, its time limit, and what all operations share.
 
 use std::{
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -9,15 +10,19 @@ use contracts::{
     Call, Handle, Refusal, Request as Ask,
     call::{IdempotencyKey, RequestId, TraceContext},
 };
-use poem::{FromRequest, Request, RequestBody};
+use poem::{FromRequest, Request, RequestBody, http::header};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::{error::Problem, schema::Schemas, tokens::Verifier};
+use crate::{error::Problem, origin::TrustedProxies, schema::Schemas, tokens::Verifier};
 
 /// How long an ask may take. Less than the request's own time limit, so that the answer to a
 /// group that is silent is ours to word.
 const ASK_PATIENCE: Duration = Duration::from_secs(3);
 /// How long a group may take to say how it is.
 const HEALTH_PATIENCE: Duration = Duration::from_secs(2);
+
+/// The most characters of a `User-Agent` that are passed on.
+const DEVICE_LENGTH_MAX: usize = 200;
 
 /// The header that names a request.
 pub(crate) const REQUEST_ID: &str = "x-request-id";
@@ -30,6 +35,7 @@ struct Inner {
     request_id: RequestId,
     trace: TraceContext,
     expires: Instant,
+    origin: Option<IpAddr>,
     shared: Shared,
 }
 
@@ -40,6 +46,10 @@ pub(crate) struct Shared {
     pub(crate) verifier: Arc<Verifier>,
     /// Knows what a body may hold.
     pub(crate) schemas: Arc<Schemas>,
+    /// Knows whose word counts on where a request comes from.
+    pub(crate) proxies: Arc<TrustedProxies>,
+    /// How many imports may be under way: each holds its whole document in memory.
+    pub(crate) imports: Arc<Semaphore>,
 }
 
 impl Context {
@@ -51,6 +61,7 @@ impl Context {
             request_id: request_id.unwrap_or_else(new_request_id),
             trace: trace.unwrap_or_else(new_trace),
             expires: Instant::now() + time_limit,
+            origin: shared.proxies.origin_of(request),
             shared,
         }))
     }
@@ -111,15 +122,37 @@ impl Context {
     }
 
     fn call_within(&self, patience: Duration) -> Call {
-        let Inner { request_id, trace, expires, shared: _ } = &*self.0;
+        let Inner { request_id, trace, expires, origin, shared: _ } = &*self.0;
         let call = Call::new(request_id.clone(), trace.clone(), patience);
-        Call { deadline: call.deadline.min(*expires), ..call }
+        Call { deadline: call.deadline.min(*expires), origin: *origin, ..call }
     }
 }
 
 impl<'a> FromRequest<'a> for Context {
     async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
         Ok(Self::of(request)?.clone())
+    }
+}
+
+/// What a client calls itself, for the list of sessions; the users group makes it presentable.
+pub(crate) struct Device(pub(crate) Option<String>);
+
+impl<'a> FromRequest<'a> for Device {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
+        let text = request.header(header::USER_AGENT).unwrap_or_default();
+        let start: String = text.chars().take(DEVICE_LENGTH_MAX).collect();
+        Ok(Self((!start.is_empty()).then_some(start)))
+    }
+}
+
+/// The leave to read the document of an import. It is had before the body is read.
+pub(crate) struct ImportPlace(#[expect(dead_code, reason = "held, not read")] OwnedSemaphorePermit);
+
+impl<'a> FromRequest<'a> for ImportPlace {
+    async fn from_request(request: &'a Request, _body: &mut RequestBody) -> poem::Result<Self> {
+        let imports = Arc::clone(&Context::of(request)?.0.shared.imports);
+        let place = imports.try_acquire_owned();
+        Ok(Self(place.map_err(|_| Problem::from(Refusal::overloaded()))?))
     }
 }
 

@@ -1,15 +1,16 @@
 //! The API document: what poem-openapi knows of the operations, completed with what it does not.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use poem_openapi::{Tags, registry::Registry, types::Type};
 use serde_json::{Map, Value, json};
 
 use crate::{
+    api_tokens,
     app::{Groups, Mounted, service},
-    cycles, episodes, examples, predictions,
+    credentials, cycles, episodes, erasure, examples, export, import, predictions,
     problem::{PROBLEMS, ProblemDocument, ProblemKind},
-    questions, symptoms, users,
+    questions, scopes, sessions, symptoms, users,
 };
 
 /// The chapters of the document.
@@ -47,7 +48,9 @@ pub fn openapi_document() -> Value {
     }
     complete_operations(&mut document);
     close_request_bodies(&mut document);
+    scopes::add(&mut document);
     examples::add(&mut document);
+    export::add_examples(&mut document);
     tidy(document)
 }
 
@@ -88,7 +91,7 @@ fn problems_of(operation: &Value) -> BTreeMap<u16, Vec<&'static ProblemKind>> {
     let has_parameter = |place: &str| parameters.iter().any(|parameter| parameter["in"] == place);
     let mut codes = vec!["internal", "overloaded", "unavailable", "interrupted"];
     if operation.get("security").is_some() {
-        codes.push("unauthenticated");
+        codes.extend(["unauthenticated", "insufficient-scope"]);
     }
     if has_parameter("path") {
         codes.push("not-found");
@@ -110,6 +113,12 @@ fn problems_of(operation: &Value) -> BTreeMap<u16, Vec<&'static ProblemKind>> {
     }
     let extras = [
         users::EXTRA,
+        erasure::EXTRA,
+        export::EXTRA,
+        import::EXTRA,
+        sessions::EXTRA,
+        credentials::EXTRA,
+        api_tokens::EXTRA,
         cycles::EXTRA,
         symptoms::EXTRA,
         episodes::EXTRA,
@@ -134,9 +143,13 @@ fn problem_response(status: u16, kinds: &[&ProblemKind]) -> Value {
         .collect();
     let mut headers = json!({ "X-Request-Id": request_id_header() });
     if status == 401 {
-        headers["WWW-Authenticate"] = header("Always `Bearer`");
+        headers["WWW-Authenticate"] =
+            header("`Bearer`; for `sign-in-again` with what is missing (RFC 9470)");
     }
-    if status == 503 {
+    if status == 403 {
+        headers["WWW-Authenticate"] = header("`Bearer`, with the scope that is missing");
+    }
+    if [429, 503].contains(&status) {
         headers["Retry-After"] = header("After how many seconds to try again");
     }
     json!({
@@ -174,7 +187,11 @@ fn problem_example(kind: &ProblemKind) -> Value {
 /// without poem-openapi's charset parameter, which that media type does not have (RFC 8259 §11).
 fn complete_answer(status: &str, response: &mut Value) {
     if response["description"] == "" {
-        response["description"] = json!(if status == "201" { "Created" } else { "OK" });
+        response["description"] = json!(match status {
+            "201" => "Created",
+            "202" => "Accepted",
+            _ => "OK",
+        });
     }
     set(response, "/headers", "X-Request-Id", request_id_header());
 }
@@ -204,15 +221,36 @@ fn allow_empty_parameters(operation: &mut Value) {
     }
 }
 
-/// Unknown members of a request body are refused.
+/// Unknown members of a request body are refused, however deep.
 fn close_request_bodies(document: &mut Value) {
     let reference = "/requestBody/content/application~1json/schema/$ref";
     let bodies: Vec<String> = operations_mut(document)
         .filter_map(|operation| Some(operation.pointer(reference)?.as_str()?.to_owned()))
         .collect();
-    for body in bodies {
-        let pointer = body.trim_start_matches('#');
-        set(document, pointer, "additionalProperties", json!(false));
+    let mut open = bodies;
+    let mut closed = BTreeSet::new();
+    while let Some(reference) = open.pop() {
+        if !closed.insert(reference.clone()) {
+            continue;
+        }
+        let pointer = reference.trim_start_matches('#');
+        let Some(schema) = document.pointer(pointer) else { continue };
+        open.extend(references_in(schema));
+        if schema["type"] == "object" {
+            set(document, pointer, "additionalProperties", json!(false));
+        }
+    }
+}
+
+/// Everything that a schema refers to.
+fn references_in(schema: &Value) -> Vec<String> {
+    match schema {
+        Value::Object(members) => {
+            let reference = members.get("$ref").and_then(Value::as_str).map(str::to_owned);
+            reference.into_iter().chain(members.values().flat_map(references_in)).collect()
+        }
+        Value::Array(items) => items.iter().flat_map(references_in).collect(),
+        _ => Vec::new(),
     }
 }
 

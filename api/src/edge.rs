@@ -19,6 +19,7 @@ use tracing::Instrument;
 
 use crate::{
     app::Mounted,
+    auth::RequiredScope,
     context::{Context, REQUEST_ID, Shared},
     error::Problem,
     headers::{self, CrossOrigin},
@@ -27,6 +28,9 @@ use crate::{
 
 /// The name of a path that is none of ours, in logs and metrics.
 const UNMATCHED: &str = "unmatched";
+/// The one operation that may take longer than others, and how long: it stores thousands of rows.
+const IMPORT: &str = "/api/users/import";
+const IMPORT_TIMEOUT: Duration = Duration::from_mins(1);
 /// The status that nobody was answered with, in logs and metrics: the client left before. (nginx
 /// has this number for it.)
 const CLIENT_LEFT: u16 = 499;
@@ -54,8 +58,9 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
 
     async fn call(&self, mut request: Request) -> poem::Result<Response> {
         let started = Instant::now();
-        let context = Context::arriving(&request, self.request_timeout, self.shared.clone());
         let route = self.route(&request);
+        let time_limit = self.time_limit(route);
+        let context = Context::arriving(&request, time_limit, self.shared.clone());
         let origin = self.cross_origin.origin_of(&request);
         let method = method_name(request.method());
         let version = request.version();
@@ -68,6 +73,9 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
             route = &*template,
         );
         request.set_data(context.clone());
+        if let Some(scope) = route.and_then(|route| route.scope(request.method())) {
+            request.set_data(RequiredScope(scope));
+        }
         let mut record = Record { method, template, started, status: CLIENT_LEFT, span: &span };
         let answer = self.answer(request, route, origin.as_ref(), &context);
         let mut response = answer.instrument(span.clone()).await;
@@ -91,6 +99,14 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
         self.routes.find(request.uri().path()).filter(|route| self.mounted.serves(&route.template))
     }
 
+    /// How long a request may take in all.
+    fn time_limit(&self, route: Option<&Route>) -> Duration {
+        match route {
+            Some(route) if &*route.template == IMPORT => self.request_timeout.max(IMPORT_TIMEOUT),
+            _ => self.request_timeout,
+        }
+    }
+
     async fn answer(
         &self,
         request: Request,
@@ -105,7 +121,7 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
         if request.method() == Method::OPTIONS {
             return headers::options(&route.allow, origin);
         }
-        match self.carry_out(request).await {
+        match self.carry_out(request, context.time_left()).await {
             Ok(response) => response,
             Err(problem) => {
                 let not_allowed = problem.status() == StatusCode::METHOD_NOT_ALLOWED;
@@ -119,9 +135,9 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
     }
 
     /// The answer within the time limit; a panic costs this request and no other.
-    async fn carry_out(&self, request: Request) -> Result<Response, Problem> {
+    async fn carry_out(&self, request: Request, time_limit: Duration) -> Result<Response, Problem> {
         let answer = AssertUnwindSafe(self.inner.call(request)).catch_unwind();
-        match time::timeout(self.request_timeout, answer).await {
+        match time::timeout(time_limit, answer).await {
             Ok(Ok(answer)) => answer.map_err(Problem::from),
             Ok(Err(_panic)) => {
                 tracing::error!("an operation panicked");

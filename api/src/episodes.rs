@@ -1,7 +1,7 @@
 //! Episodes: `/api/cycles/episodes`.
 
 use contracts::{
-    EpisodeId, Handle,
+    EpisodeId, Handle, UserId,
     cycles::{self as domain, CyclesMailbox},
     page::Page,
 };
@@ -163,7 +163,7 @@ struct EpisodeChanges {
 
 /// An episode: a span of life in which cycles are absent, suppressed or unlike the user's others.
 #[derive(Object)]
-struct Episode {
+pub(crate) struct Episode {
     /// The episode's id.
     id: Id,
     /// Whose it is.
@@ -241,6 +241,21 @@ impl From<domain::Episode> for Episode {
             end_date: end_date.into(),
             created_at: Scalar(created_at),
             updated_at: Scalar(updated_at),
+        }
+    }
+}
+
+impl From<Episode> for domain::Episode {
+    fn from(episode: Episode) -> Self {
+        let Episode { id, user_id, kind, start_date, end_date, created_at, updated_at } = episode;
+        Self {
+            id: EpisodeId::new(id.0),
+            user_id: UserId::new(user_id.0),
+            kind: kind.into(),
+            start_date: start_date.0,
+            end_date: end_date.0.map(|date| date.0),
+            created_at: created_at.0,
+            updated_at: updated_at.0,
         }
     }
 }

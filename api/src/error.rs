@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use contracts::{ErrorKind, FieldError, Refusal, call::RequestId};
+use contracts::{ErrorKind, FieldError, Refusal, Scope, call::RequestId};
 use poem::{
     IntoResponse, Response,
     error::{MethodNotAllowedError, NotFoundError, ParsePathError, ResponseError},
@@ -12,8 +12,13 @@ use poem_openapi::types::ToJSON;
 
 use crate::problem::{FieldProblem, ProblemDocument, kind_of, title_of};
 
-/// How long a client should wait before it tries again, in seconds.
-const RETRY_AFTER_SECONDS: &str = "1";
+/// How long a client should wait before it tries again, in seconds, where the group does not say.
+const RETRY_AFTER_SECONDS: u32 = 1;
+
+/// The problem of a sign-in that is too long ago.
+const SIGN_IN_AGAIN: &str = "sign-in-again";
+/// What is said with it (RFC 9470 §3).
+const STEP_UP: &str = "Bearer error=\"insufficient_user_authentication\", max_age=\"900\"";
 
 /// An error on its way to the client.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +28,9 @@ pub(crate) struct Problem {
     detail: Cow<'static, str>,
     errors: Vec<FieldError>,
     conflicting_id: Option<i64>,
+    retry_after_seconds: Option<u32>,
+    /// The scope that is missing.
+    scope: Option<Scope>,
 }
 
 impl Problem {
@@ -35,6 +43,8 @@ impl Problem {
             detail: detail.into(),
             errors: Vec::new(),
             conflicting_id: None,
+            retry_after_seconds: None,
+            scope: None,
         }
     }
 
@@ -46,6 +56,11 @@ impl Problem {
     /// 401: one and the same for every reason.
     pub(crate) fn unauthenticated() -> Self {
         Refusal::unauthenticated().into()
+    }
+
+    /// 403: the token is good, and not for this.
+    pub(crate) fn insufficient_scope(scope: Scope) -> Self {
+        Self { scope: Some(scope), ..Refusal::insufficient_scope().into() }
     }
 
     /// 404: no operation has this path.
@@ -65,7 +80,7 @@ impl Problem {
 
     /// 413: the body is larger than the contract allows.
     pub(crate) fn body_too_large() -> Self {
-        Self::known("body-too-large", "The body is larger than 64 KiB.")
+        Self::known("body-too-large", "The body is larger than 64 KiB, or an import than 5 MiB.")
     }
 
     /// 415: the body is no JSON.
@@ -81,6 +96,14 @@ impl Problem {
         Self { errors, ..Self::known("invalid-input", "The request has invalid values.") }
     }
 
+    /// The same of a member further up.
+    pub(crate) fn under(mut self, parent: &str) -> Self {
+        for error in &mut self.errors {
+            error.pointer = Cow::Owned(format!("{parent}{}", error.pointer));
+        }
+        self
+    }
+
     /// The status of the answer.
     pub(crate) fn status(&self) -> StatusCode {
         self.status
@@ -88,7 +111,8 @@ impl Problem {
 
     /// The answer itself.
     pub(crate) fn into_response(self, request_id: &RequestId, instance: &str) -> Response {
-        let Self { status, code, detail, errors, conflicting_id } = self;
+        let Self { status, code, detail, errors, conflicting_id, retry_after_seconds, scope } =
+            self;
         let field_problem = |FieldError { pointer, detail }| FieldProblem {
             pointer: pointer.into_owned(),
             detail: detail.into_owned(),
@@ -108,32 +132,47 @@ impl Problem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
         if status == StatusCode::UNAUTHORIZED {
-            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+            let challenge = if code == SIGN_IN_AGAIN { STEP_UP } else { "Bearer" };
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static(challenge));
+        }
+        if status == StatusCode::FORBIDDEN {
+            headers.insert(header::WWW_AUTHENTICATE, insufficient_scope(scope));
         }
         // The rest of the body was not read, so the connection cannot carry another request.
         if [StatusCode::REQUEST_TIMEOUT, StatusCode::PAYLOAD_TOO_LARGE].contains(&status) {
             headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
         }
-        if status == StatusCode::SERVICE_UNAVAILABLE {
-            headers.insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+        if [StatusCode::SERVICE_UNAVAILABLE, StatusCode::TOO_MANY_REQUESTS].contains(&status) {
+            let seconds = retry_after_seconds.unwrap_or(RETRY_AFTER_SECONDS);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
 }
 
+/// RFC 6750 §3.1. The group in another process does not say which scope is missing.
+fn insufficient_scope(scope: Option<Scope>) -> HeaderValue {
+    let scope = scope.map(|scope| format!(", scope=\"{scope}\"")).unwrap_or_default();
+    let text = format!("Bearer error=\"insufficient_scope\"{scope}");
+    HeaderValue::from_str(&text).unwrap_or_else(|_| HeaderValue::from_static("Bearer"))
+}
+
 impl From<Refusal> for Problem {
     fn from(refusal: Refusal) -> Self {
-        let Refusal { kind, code, detail, errors, conflicting_id } = refusal;
+        let Refusal { kind, code, detail, errors, conflicting_id, retry_after_seconds } = refusal;
         let status = match kind {
             ErrorKind::Invalid => StatusCode::UNPROCESSABLE_ENTITY,
             ErrorKind::Unauthenticated => StatusCode::UNAUTHORIZED,
+            ErrorKind::Forbidden => StatusCode::FORBIDDEN,
             ErrorKind::NotFound => StatusCode::NOT_FOUND,
             ErrorKind::Conflict => StatusCode::CONFLICT,
+            ErrorKind::Throttled => StatusCode::TOO_MANY_REQUESTS,
             ErrorKind::Overloaded | ErrorKind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
             ErrorKind::Interrupted => StatusCode::GATEWAY_TIMEOUT,
             ErrorKind::Internal => StatusCode::INTERNAL_SERVER_ERROR,
         };
-        Self { status, code, detail, errors, conflicting_id }
+        let scope = None;
+        Self { status, code, detail, errors, conflicting_id, retry_after_seconds, scope }
     }
 }
 

@@ -77,7 +77,7 @@ enum InsightKind {
 
 /// Statistics of a user's cycles.
 #[derive(Object)]
-struct Statistics {
+pub(crate) struct Statistics {
     /// How many cycles were logged.
     total_cycles_tracked: Count,
     /// Mean days from start to start, to a tenth; null before the second start.

@@ -100,7 +100,7 @@ enum NotificationStatus {
 
 /// A notification as its owner sees it.
 #[derive(Object)]
-struct Notification {
+pub(crate) struct Notification {
     /// The notification's id; below 2^53.
     id: Id,
     /// Whose.

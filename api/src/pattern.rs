@@ -47,9 +47,21 @@ impl Pattern {
         matches: |text| text.bytes().all(|byte| byte.is_ascii_graphic()),
         expected: "must be visible ASCII characters",
     };
+    /// Digits of ASCII.
+    pub(crate) const DIGITS: Self = Self {
+        text: "^[0-9]*$",
+        matches: |text| text.bytes().all(|byte| byte.is_ascii_digit()),
+        expected: "must be digits",
+    };
+    /// A UUID in lower case.
+    pub(crate) const UUID: Self = Self {
+        text: "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",
+        matches: uuid,
+        expected: "must be a UUID in lower case",
+    };
     /// All of them.
-    pub(crate) const ALL: [Self; 5] =
-        [Self::DATE, Self::LINE, Self::LINES, Self::EMAIL, Self::VISIBLE];
+    pub(crate) const ALL: [Self; 7] =
+        [Self::DATE, Self::LINE, Self::LINES, Self::EMAIL, Self::VISIBLE, Self::DIGITS, Self::UUID];
 }
 
 /// Exactly `YYYY-MM-DD`, a day that there was or will be.
@@ -64,6 +76,15 @@ fn date(text: &str) -> Option<NaiveDate> {
     let (year, month, day) = (part(0..4)?, part(5..7)?, part(8..10)?);
     let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
     (well_formed && date >= limits::DATE_MIN).then_some(date)
+}
+
+fn uuid(text: &str) -> bool {
+    let is_digit = |byte: u8| matches!(byte, b'0'..=b'9' | b'a'..=b'f');
+    text.len() == 36
+        && text.bytes().enumerate().all(|(at, byte)| match at {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => is_digit(byte),
+        })
 }
 
 fn email(text: &str) -> bool {

@@ -98,7 +98,7 @@ pub(crate) fn version(min_version: Query<Option<StateVersion>>) -> Option<Versio
 
 /// A prediction of the next period start. At most one of a user is active at any instant.
 #[derive(Object)]
-struct Prediction {
+pub(crate) struct Prediction {
     /// Derived from what the prediction was computed from; below 2^53.
     id: Id,
     /// Whose.

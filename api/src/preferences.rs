@@ -88,7 +88,7 @@ struct PreferencesChanges {
 
 /// How and when a user wants to be reminded.
 #[derive(Object)]
-struct Preferences {
+pub(crate) struct Preferences {
     /// The same number as the user's id.
     id: Id,
     /// Whose.
@@ -139,6 +139,29 @@ struct PreferencesUpdated {
     preferences: Preferences,
     /// The version of the user's cycles that the reminders reflect.
     as_of_version: StateVersion,
+}
+
+impl Preferences {
+    /// The change that leads to these preferences.
+    pub(crate) fn changes(self, user_id: contracts::UserId) -> domain::UpdatePreferences {
+        let Self {
+            id: _,
+            user_id: _,
+            period_reminder_enabled,
+            reminder_days_before,
+            email_enabled,
+            push_enabled,
+            created_at: _,
+            updated_at: _,
+        } = self;
+        domain::UpdatePreferences {
+            user_id,
+            period_reminder_enabled: Some(period_reminder_enabled.0),
+            reminder_days_before: Some(reminder_days_before.0),
+            email_enabled: Some(email_enabled.0),
+            push_enabled: Some(push_enabled.0),
+        }
+    }
 }
 
 impl PreferencesRead {

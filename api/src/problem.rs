@@ -32,6 +32,34 @@ pub const PROBLEMS: &[ProblemKind] = &[
         "There is no account with this e-mail address and password.",
     ),
     kind(
+        401,
+        "second-factor-required",
+        "Second factor required",
+        "The password is right, and the account asks for a code of its authenticator app as well \
+         (`totp`), or for a recovery code (`recovery_code`): none was sent, or one that does not \
+         count (any more).",
+    ),
+    kind(
+        401,
+        "invalid-refresh-token",
+        "Refresh token not good",
+        "The refresh token was never one, is spent, or its session has ended. Sign in again.",
+    ),
+    kind(
+        401,
+        "sign-in-again",
+        "Sign in again",
+        "The sign-in is too long ago for what takes everything along: sign in again, and ask with the \
+         new token. Refreshing the session is not enough.",
+    ),
+    kind(
+        403,
+        "insufficient-scope",
+        "Insufficient scope",
+        "The token is good, but not for this operation: `WWW-Authenticate` names the scope that it \
+         lacks. What concerns the account itself is not for personal API tokens.",
+    ),
+    kind(
         404,
         "not-found",
         "Not found",
@@ -77,7 +105,30 @@ pub const PROBLEMS: &[ProblemKind] = &[
         "Gap changed",
         "A start was logged, moved or deleted since the question was asked; read the questions anew.",
     ),
-    kind(413, "body-too-large", "Body too large", "The body is larger than 64 KiB."),
+    kind(
+        409,
+        "second-factor-enabled",
+        "Second factor enabled",
+        "The account has a second factor already; remove it before another one is set up.",
+    ),
+    kind(
+        409,
+        "second-factor-absent",
+        "No second factor",
+        "The account has no second factor, or none that could be confirmed.",
+    ),
+    kind(
+        409,
+        "too-many-tokens",
+        "Too many API tokens",
+        "There are 50 personal API tokens already; revoke one first.",
+    ),
+    kind(
+        413,
+        "body-too-large",
+        "Body too large",
+        "The body is larger than 64 KiB; that of an import, larger than 5 MiB.",
+    ),
     kind(
         415,
         "unsupported-media-type",
@@ -107,6 +158,26 @@ pub const PROBLEMS: &[ProblemKind] = &[
         "idempotency-key-reused",
         "Idempotency key reused",
         "The Idempotency-Key was used before with another request.",
+    ),
+    kind(
+        422,
+        "reset-token-invalid",
+        "Reset token invalid",
+        "The token of the link was used, has run out (after 10 minutes), or never was one.",
+    ),
+    kind(
+        429,
+        "throttled",
+        "Too many attempts",
+        "There were too many failed attempts for this account or from this address lately. The \
+         request was not looked at, whether it was right or wrong; `Retry-After` says when the \
+         next one is. No account is locked for good.",
+    ),
+    kind(
+        429,
+        "too-many-requests",
+        "Too many requests",
+        "This can be done five times a day; `Retry-After` says when the next one is.",
     ),
     kind(
         500,

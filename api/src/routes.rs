@@ -3,8 +3,11 @@
 
 use std::sync::Arc;
 
-use poem::http::HeaderValue;
-use serde_json::Value;
+use contracts::Scope;
+use poem::http::{HeaderValue, Method};
+use serde_json::{Map, Value};
+
+use crate::scopes::SCOPE;
 
 /// Paths that are served without being operations of the API document.
 const PAGES: [&str; 3] = ["/openapi.json", "/openapi.yaml", "/swagger"];
@@ -18,6 +21,8 @@ pub(crate) struct Route {
     pub(crate) template: Arc<str>,
     /// The value of `Allow`.
     pub(crate) allow: HeaderValue,
+    /// What a token needs, of the methods that ask for one.
+    scopes: Vec<(Method, Scope)>,
 }
 
 impl Routes {
@@ -27,7 +32,7 @@ impl Routes {
         let operations = paths.into_iter().flatten().map(|(template, methods)| {
             let methods = methods.as_object();
             let names = methods.into_iter().flatten().map(|(name, _)| name.to_uppercase());
-            Route::new(template, names.collect())
+            Route { scopes: scopes_of(methods), ..Route::new(template, names.collect()) }
         });
         let pages = PAGES.into_iter().map(|page| Route::new(page, vec!["GET".to_owned()]));
         Self(operations.chain(pages).collect())
@@ -50,7 +55,14 @@ impl Route {
         Self {
             template: Arc::from(template),
             allow: allow.unwrap_or_else(|_| HeaderValue::from_static("OPTIONS")),
+            scopes: Vec::new(),
         }
+    }
+
+    /// The scope that a token needs for a method here.
+    pub(crate) fn scope(&self, method: &Method) -> Option<Scope> {
+        let method = if method == Method::HEAD { &Method::GET } else { method };
+        self.scopes.iter().find(|(known, _)| known == method).map(|(_, scope)| *scope)
     }
 
     fn matches(&self, path: &str) -> bool {
@@ -65,4 +77,13 @@ impl Route {
             }
         }
     }
+}
+
+/// The scope of each method that needs one, as the document names it.
+fn scopes_of(methods: Option<&Map<String, Value>>) -> Vec<(Method, Scope)> {
+    let scope_of = |(name, operation): (&String, &Value)| {
+        let method = Method::from_bytes(name.to_uppercase().as_bytes()).ok()?;
+        Some((method, Scope::parse(operation.get(SCOPE)?.as_str()?)?))
+    };
+    methods.into_iter().flatten().filter_map(scope_of).collect()
 }

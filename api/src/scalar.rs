@@ -142,6 +142,12 @@ macro_rules! scalar {
     };
 }
 
+mod account;
+
+pub(crate) use account::{
+    Label, RecoveryCode, RefreshToken, ResetToken, RetentionMonths, TokenDays, TotpCode, Uuid,
+};
+
 scalar!(
     /// A civil date.
     Date / DateRule = NaiveDate,

@@ -43,7 +43,7 @@ impl Schemas {
     }
 
     /// The schema behind a reference. One with a description of its own is the first part of an
-    /// `allOf`; none in a request may be null.
+    /// `allOf`.
     pub(crate) fn resolve<'a>(&'a self, schema: &'a MetaSchemaRef) -> Option<&'a MetaSchema> {
         match schema {
             MetaSchemaRef::Inline(inline) => match inline.all_of.first() {
@@ -61,10 +61,22 @@ impl Schemas {
         value: &mut Value,
         errors: &mut Vec<FieldError>,
     ) {
+        // A reference that may be null says so beside itself.
+        let may_be_null = matches!(schema, MetaSchemaRef::Inline(inline) if inline.nullable);
+        if may_be_null && value.is_null() {
+            return;
+        }
         let Some(schema) = self.resolve(schema) else { return };
+        // Anything at all.
+        if schema.ty.is_empty() {
+            return;
+        }
         match value {
             Value::Object(members) if schema.ty == "object" => {
                 self.check_members(schema, pointer, members, errors);
+            }
+            Value::Array(items) if schema.ty == "array" => {
+                self.check_items(schema, pointer, items, errors);
             }
             _ => {
                 if let Some(expected) = violation(schema, value) {
@@ -74,6 +86,30 @@ impl Schemas {
                     });
                 }
             }
+        }
+    }
+
+    /// A list is refused as a whole if it is too short or too long, or has one value twice; otherwise
+    /// each of its items is looked at.
+    fn check_items(
+        &self,
+        schema: &MetaSchema,
+        pointer: &str,
+        items: &mut [Value],
+        errors: &mut Vec<FieldError>,
+    ) {
+        let too_few = schema.min_items.is_some_and(|least| items.len() < least);
+        let too_many = schema.max_items.is_some_and(|most| items.len() > most);
+        // The number of items is bounded by now, or their order in a set would have to be made.
+        let has_twins = || items.iter().enumerate().any(|(at, item)| items[..at].contains(item));
+        if too_few || too_many || (schema.unique_items == Some(true) && has_twins()) {
+            let (pointer, detail) = (Cow::Owned(pointer.to_owned()), expectation(schema));
+            errors.push(FieldError { pointer, detail });
+            return;
+        }
+        let Some(expected) = &schema.items else { return };
+        for (at, item) in items.iter_mut().enumerate() {
+            self.check_into(expected, &format!("{pointer}/{at}"), item, errors);
         }
     }
 
@@ -168,6 +204,10 @@ fn expectation(schema: &MetaSchema) -> Cow<'static, str> {
     let expected = match schema.ty {
         "boolean" => "true or false".to_owned(),
         "object" => "a JSON object".to_owned(),
+        "array" => match (schema.min_items, schema.max_items) {
+            (Some(least), Some(most)) => format!("a list of {least} to {most} different values"),
+            _ => "a list".to_owned(),
+        },
         "string" if !schema.enum_items.is_empty() => {
             let items: Vec<&str> = schema.enum_items.iter().filter_map(Value::as_str).collect();
             format!("one of {}", items.join(", "))

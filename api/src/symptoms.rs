@@ -1,7 +1,7 @@
 //! Symptoms: `/api/cycles/symptoms`.
 
 use contracts::{
-    CycleId, Handle, SymptomId,
+    CycleId, Handle, SymptomId, UserId,
     cycles::{self as domain, CyclesMailbox},
     page::Page,
 };
@@ -264,6 +264,33 @@ impl From<domain::Symptom> for Symptom {
             severity: severity.into(),
             notes: notes.into(),
             created_at: Scalar(created_at),
+        }
+    }
+}
+
+impl From<Symptom> for domain::Symptom {
+    fn from(symptom: Symptom) -> Self {
+        let Symptom {
+            id,
+            cycle_id,
+            user_id,
+            date,
+            symptom_type,
+            value,
+            severity,
+            notes,
+            created_at,
+        } = symptom;
+        Self {
+            id: SymptomId::new(id.0),
+            cycle_id: CycleId::new(cycle_id.0),
+            user_id: UserId::new(user_id.0),
+            date: date.0,
+            symptom_type: symptom_type.0,
+            value: value.0,
+            severity: severity.0.map(|severity| severity.0),
+            notes: notes.0.map(|notes| notes.0),
+            created_at: created_at.0,
         }
     }
 }

@@ -10,7 +10,9 @@ use std::{
 };
 
 use contracts::{
-    Call, Handle, Refusal, UserId,
+    Call, Grant, Handle, Refusal, Scopes, SessionId, UserId,
+    call::AccessToken,
+    limits,
     users::{GetSigningKeys, SigningKeys, UsersMailbox},
 };
 use jsonwebtoken::{
@@ -21,12 +23,12 @@ use serde::Deserialize;
 use serde_json::Value;
 use tokio::{sync::Mutex, time};
 
-use crate::context::{new_request_id, new_trace};
+use crate::{
+    context::{new_request_id, new_trace},
+    exchange::Exchange,
+    revocations::Revocations,
+};
 
-/// The longest token that is looked at, in bytes.
-const TOKEN_LENGTH_MAX: usize = 4 * 1024;
-/// How far clocks may differ.
-const LEEWAY_SECONDS: u64 = 5;
 /// The least time between two fetches, so that forged key ids cost the users group nothing.
 const REFETCH_AFTER: Duration = Duration::from_secs(5);
 /// The least time between two fetches while there are no keys at all.
@@ -37,10 +39,12 @@ const FIRST_LOOK_EVERY: Duration = Duration::from_millis(50);
 const FETCH_PATIENCE: Duration = Duration::from_secs(1);
 /// After this time the keys are fetched again, so that a withdrawn key stops being trusted.
 const STALE_AFTER: Duration = Duration::from_mins(1);
+/// How often the users group is asked which sessions ended and whether the keys changed.
+const HEAR_EVERY: Duration = Duration::from_secs(1);
 /// How often it is looked whether they have become so.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
-/// Knows whom a token was issued to. Every process has one: for the requests that come in by HTTP,
+/// Knows whom a token was issued to, and what it is good for. Every process has one: for the requests that come in by HTTP,
 /// and for those that another process forwards.
 pub struct Verifier {
     users: Handle<UsersMailbox>,
@@ -48,11 +52,16 @@ pub struct Verifier {
     last_fetch: Mutex<Option<Instant>>,
     /// Whether the last look for them was in vain.
     is_away: AtomicBool,
+    /// The sessions whose tokens are not good any more.
+    revocations: Revocations,
+    /// What stands for personal API tokens.
+    exchange: Exchange,
 }
 
 /// The keys as they were last fetched.
 struct Keys {
     by_id: HashMap<String, DecodingKey>,
+    version: String,
     validation: Validation,
     fetched: Instant,
 }
@@ -68,12 +77,22 @@ struct Claims {
     _audience: String,
     #[serde(rename = "exp")]
     _expires: u64,
+    #[serde(rename = "nbf")]
+    _not_before: u64,
+    #[serde(rename = "iat")]
+    _issued_at: u64,
+    #[serde(rename = "jti")]
+    _token_id: String,
+    sid: String,
+    scope: String,
 }
 
 impl Verifier {
     /// Verifies with the keys that the users group publishes.
     pub fn new(users: Handle<UsersMailbox>) -> Self {
         Self {
+            revocations: Revocations::new(users.clone()),
+            exchange: Exchange::new(users.clone()),
             users,
             keys: RwLock::new(None),
             last_fetch: Mutex::new(None),
@@ -81,15 +100,30 @@ impl Verifier {
         }
     }
 
-    /// Who the token was issued to.
+    /// What an access token proves: one check of a signature, and a look into memory.
     ///
     /// # Errors
     ///
     /// The one 401 for anything that is wrong with it; 503 while the keys cannot be had.
-    pub async fn verify(&self, call: &Call, token: &str) -> Result<UserId, Refusal> {
+    pub async fn verify(&self, call: &Call, token: &str) -> Result<Grant, Refusal> {
         let key_id = key_id_of(token).ok_or_else(Refusal::unauthenticated)?;
         let keys = self.keys_with(call, &key_id).await?;
-        user_of(token, &key_id, &keys).ok_or_else(Refusal::unauthenticated)
+        let grant = grant_of(token, &key_id, &keys);
+        let good = grant.filter(|grant| !self.revocations.holds(grant.session_id));
+        good.ok_or_else(Refusal::unauthenticated)
+    }
+
+    /// The access token that a bearer token is or stands for.
+    ///
+    /// # Errors
+    ///
+    /// The one 401 if it is a personal API token and not a good one; 503 while nobody can say.
+    pub(crate) async fn access_token(
+        &self,
+        call: &Call,
+        bearer: AccessToken,
+    ) -> Result<AccessToken, Refusal> {
+        self.exchange.access_token(call, bearer).await
     }
 
     /// Fetches the keys before anybody needs them, and again whenever they are stale: with the keys
@@ -105,6 +139,22 @@ impl Verifier {
             }
             let pause = if self.known_keys().is_some() { LOOK_EVERY } else { FIRST_LOOK_EVERY };
             time::sleep(pause).await;
+        }
+    }
+
+    /// Hears which sessions end, and fetches the keys when they change. Never ends.
+    pub async fn keep_revocations(&self) {
+        loop {
+            if let Some(keys_version) = self.revocations.hear().await {
+                let differs = |keys: Arc<Keys>| keys.version != keys_version;
+                if self.known_keys().is_none_or(differs) {
+                    let mut last_fetch = self.last_fetch.lock().await;
+                    let call = Call::new(new_request_id(), new_trace(), FETCH_PATIENCE);
+                    // Why it failed was logged; the next look tries again.
+                    let _failed = self.fetch(&call, &mut last_fetch).await;
+                }
+            }
+            time::sleep(HEAR_EVERY).await;
         }
     }
 
@@ -157,6 +207,8 @@ impl Verifier {
         if self.is_away.swap(false, Ordering::Relaxed) {
             tracing::info!("the signing keys can be had again");
         }
+        // Whoever has just started knows who was turned out before letting anybody in.
+        self.revocations.hear_first().await;
         let keys = Arc::new(Keys::new(fetched));
         if keys.by_id.is_empty() {
             // Those that are known are better than none.
@@ -174,18 +226,20 @@ impl Verifier {
 
 impl Keys {
     fn new(fetched: SigningKeys) -> Self {
+        let version = fetched.version();
         let SigningKeys { jwks, issuer, audience } = fetched;
         // RFC 7517 §5: a key that is not understood is passed over, and the others count.
         let keys = jwks.get("keys").and_then(Value::as_array).into_iter().flatten();
         let keys = keys.filter_map(|key| serde_json::from_value::<Jwk>(key.clone()).ok());
         let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.leeway = LEEWAY_SECONDS;
+        validation.leeway = limits::TOKEN_LEEWAY.as_secs();
         validation.validate_nbf = true;
         validation.set_issuer(&[issuer]);
         validation.set_audience(&[audience]);
-        validation.set_required_spec_claims(&["exp", "iss", "aud", "sub"]);
+        validation.set_required_spec_claims(&["exp", "nbf", "iss", "aud", "sub"]);
         Self {
             by_id: keys.filter_map(|key| verifying_key(&key)).collect(),
+            version,
             validation,
             fetched: Instant::now(),
         }
@@ -212,7 +266,7 @@ fn verifying_key(jwk: &Jwk) -> Option<(String, DecodingKey)> {
 /// The key that a token names, if its header is one of ours. The header chooses among our keys
 /// and nothing else: never the algorithm, never a key of its own.
 fn key_id_of(token: &str) -> Option<String> {
-    if token.len() > TOKEN_LENGTH_MAX {
+    if token.len() > AccessToken::LENGTH_MAX {
         return None;
     }
     let header = decode_header(token).ok()?;
@@ -221,9 +275,11 @@ fn key_id_of(token: &str) -> Option<String> {
     (header.alg == Algorithm::EdDSA && is_access_token && is_plain).then_some(header.kid)?
 }
 
-fn user_of(token: &str, key_id: &str, keys: &Keys) -> Option<UserId> {
+fn grant_of(token: &str, key_id: &str, keys: &Keys) -> Option<Grant> {
     let key = keys.by_id.get(key_id)?;
     let claims: Claims = decode(token, key, &keys.validation).ok()?.claims;
     let canonical = |id: &i64| *id > 0 && id.to_string() == claims.sub;
-    claims.sub.parse::<i64>().ok().filter(canonical).map(UserId::new)
+    let user_id = claims.sub.parse::<i64>().ok().filter(canonical).map(UserId::new)?;
+    let session_id = SessionId::parse(&claims.sid)?;
+    Some(Grant { user_id, session_id, scopes: Scopes::parse(&claims.scope) })
 }

@@ -10,13 +10,14 @@ use crate::{
     answer::Created,
     auth::Caller,
     body::{Body, patch},
-    context::Context,
+    context::{Context, Device},
+    credentials::second_factor,
     document::{Extra, Tag},
     health::{HealthAnswer, Service, health_of},
     parameter::Idempotency,
     scalar::{
-        Count, Date, Email, Flag, Id, Instant, Name, NewPassword, Nullable, Password, Scalar, Text,
-        Username,
+        Count, Date, Email, Flag, Id, Instant, Name, NewPassword, Nullable, Password, RecoveryCode,
+        Scalar, Text, TotpCode, Username,
     },
 };
 
@@ -25,6 +26,8 @@ pub(crate) const EXTRA: &[Extra] = &[
     Extra { operation: "register", code: "email-taken" },
     Extra { operation: "register", code: "username-taken" },
     Extra { operation: "login", code: "invalid-credentials" },
+    Extra { operation: "login", code: "second-factor-required" },
+    Extra { operation: "login", code: "throttled" },
 ];
 
 /// The operations of the users group.
@@ -58,12 +61,23 @@ impl UsersApi {
 
     /// Sign in
     ///
-    /// An unknown address and a wrong password answer alike.
+    /// An unknown address and a wrong password answer alike. An account with a second factor is asked
+    /// for it once the password is right. Whoever fails again and again has to wait, longer each time
+    /// and never for good.
     #[oai(path = "/login", method = "post", operation_id = "login")]
-    async fn login(&self, context: Context, body: Body<Login>) -> poem::Result<Json<LoggedIn>> {
-        let Login { email: Scalar(email), password: Scalar(password) } = body.0;
-        let request = domain::Login { email, password: domain::Password::new(password) };
-        Ok(Json(context.ask(&self.users, request).await?.into()))
+    async fn login(
+        &self,
+        context: Context,
+        device: Device,
+        body: Body<Login>,
+    ) -> poem::Result<Json<LoggedIn>> {
+        let Login { email: Scalar(email), password: Scalar(password), totp, recovery_code } =
+            body.0;
+        let password = domain::Password::new(password);
+        let second_factor = second_factor(totp, recovery_code)?;
+        let request = domain::Login { email, password, device: device.0, second_factor };
+        let session = context.ask(&self.users, request).await?;
+        Ok(Json(LoggedIn::of(session, "Login successful")))
     }
 
     /// Read one's own profile
@@ -103,7 +117,8 @@ struct Register {
     email: Email,
     /// What the person is called here; unique without regard to case.
     username: Username,
-    /// The password. Outside the development profile at least 15 characters.
+    /// The password. Outside the development profile at least 15 characters, and none of those that are
+    /// guessed first.
     password: NewPassword,
     /// Given name.
     #[oai(nullable)]
@@ -123,6 +138,12 @@ struct Login {
     email: Email,
     /// Its password.
     password: Password,
+    /// A code of the authenticator app, if the account has a second factor.
+    #[oai(nullable)]
+    totp: Option<TotpCode>,
+    /// Or one of the recovery codes.
+    #[oai(nullable)]
+    recovery_code: Option<RecoveryCode>,
 }
 
 /// Changes to a profile.
@@ -180,8 +201,8 @@ struct ProfileUpdated {
 
 /// A session.
 #[derive(Object)]
-struct LoggedIn {
-    /// `Login successful`.
+pub(crate) struct LoggedIn {
+    /// `Login successful`, or `Session refreshed successfully`.
     message: Text,
     /// The access token: send it as `Authorization: Bearer <token>`.
     token: Text,
@@ -189,6 +210,8 @@ struct LoggedIn {
     token_type: Text,
     /// How long the token is good for, in seconds.
     expires_in: Count,
+    /// What the next access token is had with at `POST /api/users/refresh`; good once.
+    refresh_token: Text,
     /// Whose it is.
     user: User,
 }
@@ -232,14 +255,16 @@ impl From<domain::User> for User {
     }
 }
 
-impl From<domain::Session> for LoggedIn {
-    fn from(session: domain::Session) -> Self {
-        let domain::Session { access_token, expires_in_seconds, user } = session;
+impl LoggedIn {
+    /// A session, and in words how it came about.
+    pub(crate) fn of(session: domain::Session, message: &str) -> Self {
+        let domain::Session { access_token, expires_in_seconds, refresh_token, user } = session;
         Self {
-            message: Scalar("Login successful".to_owned()),
+            message: Scalar(message.to_owned()),
             token: Scalar(access_token),
             token_type: Scalar("Bearer".to_owned()),
             expires_in: Scalar(i64::try_from(expires_in_seconds).unwrap_or(i64::MAX)),
+            refresh_token: Scalar(refresh_token.expose().to_owned()),
             user: user.into(),
         }
     }

@@ -2,13 +2,14 @@
 
 use std::{
     fmt,
+    net::IpAddr,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use serde::{Deserialize, Serialize};
 
-use crate::UserId;
+use crate::{Scopes, SessionId, UserId};
 
 /// The context of one request. It is passed on explicitly, from the HTTP edge to the outbox row,
 /// and from there through the event to the consumer.
@@ -22,21 +23,34 @@ pub struct Call {
     pub deadline: Instant,
     /// Who asked, once the token was verified; none for a part of the system itself.
     pub principal: Option<UserId>,
+    /// The session that the verified token is of: what an operation on the account looks at.
+    pub session: Option<SessionId>,
     /// The token that proved it: a group in another process verifies it again.
     pub token: Option<AccessToken>,
     /// `Idempotency-Key` of a write, if the client sent one.
     pub idempotency_key: Option<IdempotencyKey>,
+    /// The client's address, as far as it is known: whoever guesses passwords is slowed down by it.
+    pub origin: Option<IpAddr>,
 }
 
 impl Call {
     /// A call with `patience` from now and no idempotency key.
     pub fn new(request_id: RequestId, trace: TraceContext, patience: Duration) -> Self {
         let deadline = Instant::now() + patience;
-        Self { request_id, trace, deadline, principal: None, token: None, idempotency_key: None }
+        Self {
+            request_id,
+            trace,
+            deadline,
+            principal: None,
+            session: None,
+            token: None,
+            idempotency_key: None,
+            origin: None,
+        }
     }
 
     /// The same request with a fresh deadline, for work that goes on behind an event. It is the
-    /// system's own from here on: neither person nor token nor key go with it.
+    /// system's own from here on: neither person nor token, key or address go with it.
     #[must_use]
     pub fn with_patience(&self, patience: Duration) -> Self {
         Self {
@@ -44,10 +58,23 @@ impl Call {
             trace: self.trace.clone(),
             deadline: Instant::now() + patience,
             principal: None,
+            session: None,
             token: None,
             idempotency_key: None,
+            origin: None,
         }
     }
+}
+
+/// What a verified access token proves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// Whom it was issued to.
+    pub user_id: UserId,
+    /// In which session.
+    pub session_id: SessionId,
+    /// What it may be used for.
+    pub scopes: Scopes,
 }
 
 /// An id of one HTTP request: 1 to 64 characters of `A-Z a-z 0-9 . _ -`.

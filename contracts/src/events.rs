@@ -29,15 +29,23 @@ pub enum Topic {
     /// What prediction needs to know of a user changed.
     #[serde(rename = "user.changed")]
     UserChanged,
+    /// A user was erased: whoever holds something of them erases it too.
+    #[serde(rename = "user.erased")]
+    UserErased,
 }
 
 impl Topic {
+    /// Every one.
+    pub const ALL: [Self; 4] =
+        [Self::CycleChanged, Self::PredictionChanged, Self::UserChanged, Self::UserErased];
+
     /// The name in the outbox, and the start of the subject.
     pub const fn name(self) -> &'static str {
         match self {
             Self::CycleChanged => "cycle.changed",
             Self::PredictionChanged => "prediction.changed",
             Self::UserChanged => "user.changed",
+            Self::UserErased => "user.erased",
         }
     }
 
@@ -56,7 +64,7 @@ impl Topic {
         match self {
             Self::CycleChanged => "cycles",
             Self::PredictionChanged => "analytics",
-            Self::UserChanged => "users",
+            Self::UserChanged | Self::UserErased => "users",
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::{
 use futures::future::BoxFuture;
 use tokio::{sync::oneshot, time};
 
-use crate::{Call, Refusal};
+use crate::{Call, Refusal, Scope};
 
 /// A request: bound by `mailbox!` to its reply, its mailbox and its literal wire name.
 pub trait Request: Clone + Send + Sized + 'static {
@@ -19,6 +19,8 @@ pub trait Request: Clone + Send + Sized + 'static {
     type Mailbox: Send + 'static;
     /// The wire name: the last part of `rpc.<group>.v1.<op>`.
     const OP: &'static str;
+    /// What the token of a person must allow; none if nobody has to prove anything.
+    const SCOPE: Option<Scope>;
 
     /// Puts the request into its mailbox's message.
     fn into_message(self, reply: ReplyPort<Self::Reply>) -> Self::Mailbox;

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use uuid::Uuid;
 
 /// Defines an id: a positive 64-bit integer on every wire, a type of its own in the code.
 macro_rules! id {
@@ -71,4 +72,36 @@ id!(
 impl Version {
     /// The version of a user who has written nothing.
     pub const ZERO: Self = Self::new(0);
+    /// The version after a user's first write.
+    pub const FIRST: Self = Self::new(1);
+}
+
+/// A session: what somebody signed in to, or a personal API token. Random, so that it tells nothing,
+/// and not secret: it is in every access token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SessionId(Uuid);
+
+impl SessionId {
+    /// Wraps a UUID that is known to be such an id.
+    pub const fn new(uuid: Uuid) -> Self {
+        Self(uuid)
+    }
+
+    /// The id of a text in the one notation that we write: lower case, with hyphens.
+    pub fn parse(text: &str) -> Option<Self> {
+        let id = Self(Uuid::try_parse(text).ok()?);
+        (id.to_string() == text).then_some(id)
+    }
+
+    /// The UUID, for SQL.
+    pub const fn get(self) -> Uuid {
+        self.0
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(formatter)
+    }
 }

@@ -21,13 +21,18 @@ pub mod notifications;
 pub mod page;
 pub mod patch;
 pub mod refusal;
+pub mod scope;
+pub mod secret;
 pub mod users;
 pub mod wire;
 
-pub use call::Call;
+pub use call::{Call, Grant};
 pub use handle::{Handle, ReplyPort, Request};
 pub use ids::{
-    CycleId, EpisodeId, NotificationId, PredictionId, QuestionId, SymptomId, UserId, Version,
+    CycleId, EpisodeId, NotificationId, PredictionId, QuestionId, SessionId, SymptomId, UserId,
+    Version,
 };
 pub use patch::Patch;
 pub use refusal::{ErrorKind, FieldError, Refusal};
+pub use scope::{Scope, Scopes};
+pub use secret::Secret;

@@ -1,6 +1,8 @@
 //! The limits of the HTTP contract, in one place: the API document shows them, the domains hold
 //! them, the databases check the most important of them again.
 
+use std::time::Duration;
+
 use chrono::NaiveDate;
 
 /// Longest e-mail address, in characters (RFC 5321 §4.5.3.1.3 allows 256 octets with the brackets).
@@ -15,6 +17,8 @@ pub const NAME_LENGTH_MAX: usize = 100;
 pub const PASSWORD_LENGTH_MIN_DEVELOPMENT: usize = 7;
 /// Shortest password elsewhere, in code points (NIST SP 800-63B-4 §3.1.1.2: single factor).
 pub const PASSWORD_LENGTH_MIN: usize = 15;
+/// Shortest password of an account with a second factor, in code points (the same section).
+pub const PASSWORD_LENGTH_MIN_SECOND_FACTOR: usize = 8;
 /// Longest password, in code points.
 pub const PASSWORD_LENGTH_MAX: usize = 256;
 /// Longest period that is accepted, in days.
@@ -35,6 +39,17 @@ pub const EPISODES_MAX: i64 = 500;
 pub const PAGE_LIMIT_MAX: i64 = 100;
 /// Largest request body, in bytes.
 pub const BODY_BYTES_MAX: usize = 64 * 1024;
+/// Largest body of an import, in bytes.
+pub const IMPORT_BYTES_MAX: usize = 5 * 1024 * 1024;
+
+/// The longest that any access token is good for.
+pub const ACCESS_TOKEN_TTL_MAX: Duration = Duration::from_mins(10);
+/// How far the clocks of those who issue and who verify tokens may differ.
+pub const TOKEN_LEEWAY: Duration = Duration::from_secs(5);
+/// Longest name of a device or of an API token, in characters.
+pub const LABEL_LENGTH_MAX: usize = 100;
+/// Longest life of a personal API token, in days.
+pub const API_TOKEN_DAYS_MAX: u16 = 366;
 
 /// The earliest date that is accepted anywhere: 1900-01-01.
 pub const DATE_MIN: NaiveDate = match NaiveDate::from_ymd_opt(1900, 1, 1) {

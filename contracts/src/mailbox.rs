@@ -2,28 +2,28 @@
 //! who may ask it.
 
 /// Declares a group's mailbox: an enum with one variant per request, and for each request its
-/// reply type and its literal wire name. The requests of `people` have a `user_id`: the person on
-/// whose behalf they are made.
+/// reply type and its literal wire name. The requests of `people` have a `user_id`, the person on
+/// whose behalf they are made, and a [`Scope`](crate::Scope) that the person's token must have.
 macro_rules! mailbox {
     (
         $(#[$doc:meta])* $mailbox:ident of $group:literal {
-            people { $($person:ident => $person_reply:ty, $person_op:literal;)* }
+            people { $($person:ident => $person_reply:ty, $person_op:literal, $scope:ident;)* }
             services { $($service:ident => $service_reply:ty, $service_op:literal;)* }
             open { $($anyone:ident => $anyone_reply:ty, $anyone_op:literal;)* }
         }
     ) => {
         $crate::mailbox::requests! {
             $(#[$doc])* $mailbox {
-                $($person => $person_reply, $person_op;)*
-                $($service => $service_reply, $service_op;)*
-                $($anyone => $anyone_reply, $anyone_op;)*
+                $($person => $person_reply, $person_op, Some($crate::Scope::$scope);)*
+                $($service => $service_reply, $service_op, None;)*
+                $($anyone => $anyone_reply, $anyone_op, None;)*
             }
         }
 
         impl $crate::wire::WireMailbox for $mailbox {
             const GROUP: &'static str = $group;
             const OPS: &'static [$crate::wire::Op] = &[
-                $($crate::wire::Op::people($person_op),)*
+                $($crate::wire::Op::people($person_op, $crate::Scope::$scope),)*
                 $($crate::wire::Op::services($service_op),)*
                 $($crate::wire::Op::open($anyone_op),)*
             ];
@@ -32,7 +32,8 @@ macro_rules! mailbox {
                 use $crate::wire::{Op, Outgoing};
                 match self {
                     $(Self::$person(request, reply) => {
-                        Outgoing::new(Op::people($person_op), &request, reply)
+                        let op = Op::people($person_op, $crate::Scope::$scope);
+                        Outgoing::new(op, &request, reply)
                     })*
                     $(Self::$service(request, reply) => {
                         Outgoing::new(Op::services($service_op), &request, reply)
@@ -63,7 +64,9 @@ macro_rules! mailbox {
 
 /// The enum of a mailbox and what binds each request to it.
 macro_rules! requests {
-    ($(#[$doc:meta])* $mailbox:ident { $($request:ident => $reply:ty, $op:literal;)+ }) => {
+    ($(#[$doc:meta])* $mailbox:ident {
+        $($request:ident => $reply:ty, $op:literal, $scope:expr;)+
+    }) => {
         $(#[$doc])*
         pub enum $mailbox {
             $(
@@ -77,6 +80,7 @@ macro_rules! requests {
                 type Reply = $reply;
                 type Mailbox = $mailbox;
                 const OP: &'static str = $op;
+                const SCOPE: Option<$crate::Scope> = $scope;
 
                 fn into_message(self, reply: $crate::ReplyPort<$reply>) -> $mailbox {
                     $mailbox::$request(self, reply)

@@ -12,10 +12,10 @@ mailbox! {
     /// What the notifications group answers.
     NotificationsMailbox of "notifications" {
         people {
-            GetPreferences => PreferencesView, "get_preferences";
-            UpdatePreferences => PreferencesView, "update_preferences";
-            ListNotifications => NotificationList, "list_notifications";
-            GetNotification => NotificationView, "get_notification";
+            GetPreferences => PreferencesView, "get_preferences", ReadNotifications;
+            UpdatePreferences => PreferencesView, "update_preferences", WriteNotifications;
+            ListNotifications => NotificationList, "list_notifications", ReadNotifications;
+            GetNotification => NotificationView, "get_notification", ReadNotifications;
         }
         services {}
         open {

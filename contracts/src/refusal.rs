@@ -14,6 +14,8 @@ pub enum ErrorKind {
     Invalid,
     /// The caller did not prove who they are.
     Unauthenticated,
+    /// The caller proved who they are, by something that does not allow this.
+    Forbidden,
     /// There is no such thing, or it is somebody else's: the two answer alike.
     NotFound,
     /// The request contradicts what is stored.
@@ -22,6 +24,8 @@ pub enum ErrorKind {
     Overloaded,
     /// Not delivered: a part that is needed is away. Certainly not applied; safe to retry.
     Unavailable,
+    /// Too many attempts lately: not begun. `retry_after_seconds` says when the next one is.
+    Throttled,
     /// The answer did not come in time. It may have happened.
     Interrupted,
     /// A fault of ours. It may have happened.
@@ -52,6 +56,9 @@ pub struct Refusal {
     /// The id of the caller's own object that stands in the way, for conflicts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conflicting_id: Option<i64>,
+    /// After how many seconds to try again, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_seconds: Option<u32>,
 }
 
 impl Refusal {
@@ -67,6 +74,16 @@ impl Refusal {
             detail: detail.into(),
             errors: Vec::new(),
             conflicting_id: None,
+            retry_after_seconds: None,
+        }
+    }
+
+    /// Too many attempts lately.
+    pub fn throttled(retry_after_seconds: u32) -> Self {
+        let detail = "Too many attempts; wait for as long as Retry-After says.";
+        Self {
+            retry_after_seconds: Some(retry_after_seconds),
+            ..Self::new(ErrorKind::Throttled, "throttled", detail)
         }
     }
 
@@ -131,6 +148,15 @@ impl Refusal {
             ErrorKind::Unauthenticated,
             "unauthenticated",
             "Sign in and send the access token as a bearer token.",
+        )
+    }
+
+    /// The token does not allow this kind of operation.
+    pub fn insufficient_scope() -> Self {
+        Self::new(
+            ErrorKind::Forbidden,
+            "insufficient-scope",
+            "The token does not have the scope that this operation needs.",
         )
     }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use futures::future::BoxFuture;
 use serde::{Serialize, de::DeserializeOwned};
 
-use crate::{Call, Handle, Refusal, ReplyPort, Request, UserId};
+use crate::{Call, Handle, Refusal, ReplyPort, Request, Scope, UserId};
 
 /// A mailbox whose requests can be asked from another process.
 pub trait WireMailbox: Sized + Send + 'static {
@@ -39,6 +39,8 @@ pub struct Op {
     pub name: &'static str,
     /// Who may ask.
     pub audience: Audience,
+    /// What the token of a person must allow.
+    pub scope: Option<Scope>,
 }
 
 /// Who may ask an operation.
@@ -83,18 +85,18 @@ type Answering = BoxFuture<'static, Result<Vec<u8>, Refusal>>;
 
 impl Op {
     /// An operation of people.
-    pub const fn people(name: &'static str) -> Self {
-        Self { name, audience: Audience::People }
+    pub const fn people(name: &'static str, scope: Scope) -> Self {
+        Self { name, audience: Audience::People, scope: Some(scope) }
     }
 
     /// An operation of services.
     pub const fn services(name: &'static str) -> Self {
-        Self { name, audience: Audience::Services }
+        Self { name, audience: Audience::Services, scope: None }
     }
 
     /// An open operation.
     pub const fn open(name: &'static str) -> Self {
-        Self { name, audience: Audience::Open }
+        Self { name, audience: Audience::Open, scope: None }
     }
 }
 

@@ -1,6 +1,9 @@
 //! The bus as its users see it: one type, whichever implementation carries it.
 
-use contracts::events::{Event, Topic};
+use contracts::{
+    UserId,
+    events::{Event, Topic},
+};
 
 use crate::{
     BusError, Connection, DeadLetter, Durable, PublishError, Subscription, jetstream::JetStreamBus,
@@ -115,6 +118,15 @@ impl Bus {
         match &self.0 {
             Carrier::JetStream(bus) => bus.dead_letters(limit).await,
             Carrier::Memory(bus) => Ok(bus.dead_letters(limit)),
+        }
+    }
+
+    /// Removes what is still kept of users who were erased: their last wake-ups, and the dead letters
+    /// that name them. Says how many messages that was. It takes the credential of users, or of all.
+    pub async fn forget(&self, users: &[UserId]) -> Result<usize, BusError> {
+        match &self.0 {
+            Carrier::JetStream(bus) => bus.forget(users).await,
+            Carrier::Memory(bus) => Ok(bus.forget(users)),
         }
     }
 

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use contracts::events::Event;
+use contracts::{UserId, events::Event};
 use futures::future::try_join_all;
 use tokio::{
     sync::{Notify, mpsc, oneshot},
@@ -99,6 +99,14 @@ impl MemoryBus {
 
     pub(crate) fn dead_letters(&self, limit: usize) -> Vec<DeadLetter> {
         self.dead_letters.lock().iter().rev().take(limit).cloned().collect()
+    }
+
+    /// Nothing is kept but dead letters.
+    pub(crate) fn forget(&self, users: &[UserId]) -> usize {
+        let mut letters = self.dead_letters.lock();
+        let before = letters.len();
+        letters.retain(|letter| !letter.user_id.is_some_and(|user_id| users.contains(&user_id)));
+        before - letters.len()
     }
 
     pub(crate) fn is_healthy(&self) -> bool {

@@ -44,15 +44,14 @@ pub(crate) const fn name(topic: Topic) -> &'static str {
     match topic {
         Topic::CycleChanged => "CYCLES",
         Topic::PredictionChanged => "PREDICTIONS",
-        Topic::UserChanged => "USERS",
+        Topic::UserChanged | Topic::UserErased => "USERS",
     }
 }
 
 /// Every stream, as it shall be.
 pub(crate) fn all(replicas: usize) -> [Config; 4] {
     let users = name(Topic::UserChanged);
-    let erasure = ["user.erased.v1.>", "user.erasure_done.v1.>"].map(str::to_owned);
-    let of_users = [Topic::UserChanged.filter()].into_iter().chain(erasure).collect();
+    let of_users = [Topic::UserChanged, Topic::UserErased].map(Topic::filter).to_vec();
     [
         topic(Topic::CycleChanged, replicas),
         topic(Topic::PredictionChanged, replicas),

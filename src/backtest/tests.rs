@@ -84,7 +84,7 @@ fn all_ways_to_tell_a_log_are_one() {
     assert_eq!(told, backtest("a.csv", windows(starts)).unwrap());
     assert_eq!(told, backtest("a.JSON", format!("\u{feff}{}", windows(export))).unwrap());
     // Who is older is told shorter cycles.
-    let older = export.replacen('{', r#"{"date_of_birth": "1980-01-01", "#, 1);
+    let older = export.replacen('{', r#"{"profile": {"date_of_birth": "1980-01-01"}, "#, 1);
     assert_eq!(backtest("a.csv", lengths.replace(",,", ",44,")), backtest("a.json", &older));
     assert_ne!(told, backtest("a.json", &older).unwrap());
 }
@@ -155,6 +155,12 @@ fn bad_json_is_refused_without_repeating_it() {
         ("f.json", "{\"cycles\":\n[{\"start_date\":\"secret\"}]}", "f.json:2: column"),
         ("f.json", "{\"cycles\": [", "f.json:1: column 12: not JSON"),
         ("f.json", "{\"cycles\": [], \"total\": 7}", "f.json: a page with 0 of 7 cycles"),
+        ("f.json", "{\"cycles\": [], \"version\": 1}", "f.json: an export that was broken off"),
+        (
+            "f.json",
+            "{\"cycles\": [], \"version\": 2, \"complete\": true}",
+            "f.json: an export of a version",
+        ),
         (
             "f.json",
             "{\"cycles\": [{\"start_date\":\"2024-01-01\"},{\"start_date\":\"2024-01-01\"}]}",

@@ -10,9 +10,8 @@ Files, by the end of their name; several are read as one set of people:
   .csv    client, cycle_length_days [, cycle_number, age, ovulation_day, luteal_length_days]
           or client, start_date [, age]. The rows of a client stand together, in the order of time;
           columns of other names are ignored. Age is in years at the first cycle.
-  .json   one person: {\"cycles\": […], \"episodes\": […], \"date_of_birth\": \"1994-05-17\"}, the members
-          as the API answers them; all but `cycles` may be left out.
-          GET /api/cycles/cycles?limit=100 answers such a file.
+  .json   one person: what GET /api/users/export answers; then age, episodes, excluded cycles and
+          answers about gaps count as in the product. Or what GET /api/cycles/cycles?limit=100 answers.
   .jsonl  forecasts, one a line: {\"client\", \"n_known\", \"age\", \"history\", \"true_cycles_in_each\",
           \"actual_days\"}: lengths that hide starts which were not logged, and how many.
 

@@ -164,7 +164,7 @@ fn subject(text: &str) -> Result<String, String> {
     Ok(text.to_owned())
 }
 
-fn period(text: &str) -> Result<Duration, String> {
+pub(super) fn period(text: &str) -> Result<Duration, String> {
     let unit_seconds = |unit: char| match unit {
         's' => Some(1),
         'm' => Some(60),

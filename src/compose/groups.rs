@@ -5,12 +5,13 @@ use std::sync::Arc;
 use actor_runtime::{
     admission::AdmissionLimits,
     clock::Clock,
+    seal::KeyRing,
     supervisor::{Child, Plan},
 };
 use anyhow::{Context as _, Result};
 use api::Verifier;
 use contracts::{
-    Handle, analytics::AnalyticsMailbox, cycles::CyclesMailbox, limits,
+    Handle, analytics::AnalyticsMailbox, cycles::CyclesMailbox,
     notifications::NotificationsMailbox, users::UsersMailbox,
 };
 use nats::Bus;
@@ -45,9 +46,9 @@ impl<'a> Assembly<'a> {
     /// A hosted group lacks something that it needs.
     pub(super) fn groups(&mut self) -> Result<api::Groups> {
         let users = self.users()?;
-        let cycles = self.cycles()?;
+        let cycles = self.cycles(&users)?;
         let analytics = self.analytics(&cycles, &users)?;
-        let notifications = self.notifications(&analytics)?;
+        let notifications = self.notifications(&analytics, &users)?;
         Ok(api::Groups { users, cycles, analytics, notifications })
     }
 
@@ -78,7 +79,7 @@ impl<'a> Assembly<'a> {
         Ok(handle)
     }
 
-    fn cycles(&mut self) -> Result<Handle<CyclesMailbox>> {
+    fn cycles(&mut self, users: &Handle<UsersMailbox>) -> Result<Handle<CyclesMailbox>> {
         let Some(pools) = self.pools(Domain::Cycles)? else {
             return Ok(self.link.remote(self.config(), Domain::Cycles));
         };
@@ -88,6 +89,11 @@ impl<'a> Assembly<'a> {
             bus: self.link.bus.clone(),
             clock: Clock::System,
             admission: admission(self.config()),
+            users: users.clone(),
+            anti_entropy_every: self.config().limits.anti_entropy,
+            retention_every: cycles::RETENTION_EVERY,
+            sealing_keys: sealing_keys(self.launch, Domain::Cycles)?,
+            sealing_every: cycles::SEALING_EVERY,
         });
         self.plans.push(plan);
         Ok(handle)
@@ -122,6 +128,7 @@ impl<'a> Assembly<'a> {
     fn notifications(
         &mut self,
         analytics: &Handle<AnalyticsMailbox>,
+        users: &Handle<UsersMailbox>,
     ) -> Result<Handle<NotificationsMailbox>> {
         let Some(pools) = self.pools(Domain::Notifications)? else {
             return Ok(self.link.remote(self.config(), Domain::Notifications));
@@ -133,6 +140,7 @@ impl<'a> Assembly<'a> {
             clock: Clock::System,
             admission: admission(config),
             analytics: analytics.clone(),
+            users: users.clone(),
             anti_entropy_every: config.limits.anti_entropy,
         });
         self.plans.push(plan);
@@ -161,14 +169,15 @@ fn admission(config: &Config) -> AdmissionLimits {
     }
 }
 
+fn sealing_keys(launch: &Launch, domain: Domain) -> Result<KeyRing> {
+    launch.sealing.get(&domain).cloned().with_context(|| format!("{domain} has no sealing keys"))
+}
+
 fn users_dependencies(launch: &Launch, pools: Pools, bus: Bus) -> Result<users::Dependencies> {
     let config = &launch.config;
     let SigningKey { path, generate } = &launch.signing_key;
-    let signing_key = if *generate {
-        users::SigningKey::load_or_create(path)
-    } else {
-        users::SigningKey::load(path)
-    };
+    let signing_keys =
+        if *generate { users::KeyRing::load_or_create(path) } else { users::KeyRing::load(path) };
     let argon2 = &config.argon2;
     Ok(users::Dependencies {
         pool: pools.main,
@@ -176,17 +185,23 @@ fn users_dependencies(launch: &Launch, pools: Pools, bus: Bus) -> Result<users::
         bus,
         clock: Clock::System,
         admission: admission(config),
-        password_length_min: match config.profile {
-            Profile::Development => limits::PASSWORD_LENGTH_MIN_DEVELOPMENT,
-            Profile::Production => limits::PASSWORD_LENGTH_MIN,
+        password_policy: match config.profile {
+            Profile::Development => users::PasswordPolicy::DEVELOPMENT,
+            Profile::Production => users::PasswordPolicy::STRICT,
         },
+        address_limits: users::AddressLimits {
+            per_minute: config.limits.failures_per_address_minute,
+            per_hour: config.limits.failures_per_address_hour,
+        },
+        mailer: config.mail.mailer()?,
         argon2: users::Argon2Parameters::new(
             argon2.memory_kib,
             argon2.iterations,
             argon2.parallelism,
         )
         .context("argon2")?,
-        signing_key: signing_key.context("the signing key of access tokens")?,
+        sealing_keys: sealing_keys(launch, Domain::Users)?,
+        signing_keys: signing_keys.context("the signing keys of access tokens")?,
         issuer: config.auth.issuer.clone(),
         audience: config.auth.audience.clone(),
         access_token_ttl: config.auth.access_token_ttl,

@@ -10,7 +10,7 @@ use actor_runtime::{
 };
 use anyhow::{Context as _, Result, bail};
 use api::Verifier;
-use contracts::{Call, Handle, Refusal, UserId, wire::WireMailbox};
+use contracts::{Call, Grant, Handle, Refusal, wire::WireMailbox};
 use futures::future::BoxFuture;
 use nats::{Bus, Connection, Durable, Enforcement, NatsOptions, accounts::Credential, rpc};
 use ractor::SpawnErr;
@@ -139,7 +139,7 @@ async fn answer_until(
 struct TokenGate(Arc<Verifier>);
 
 impl rpc::Gate for TokenGate {
-    fn admit<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Option<UserId>, Refusal>> {
+    fn admit<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Option<Grant>, Refusal>> {
         Box::pin(async move {
             let Some(token) = &call.token else { return Ok(None) };
             self.0.verify(call, token.expose()).await.map(Some)
@@ -147,13 +147,15 @@ impl rpc::Gate for TokenGate {
     }
 }
 
-/// Fetches the keys that tokens are verified with before anybody needs them.
+/// Fetches the keys that tokens are verified with before anybody needs them, and hears which
+/// sessions end.
 pub(super) fn keys_child(verifier: &Arc<Verifier>) -> Child {
     let verifier = Arc::clone(verifier);
     background::child("signing keys", move |stop| {
         let verifier = Arc::clone(&verifier);
         async move {
-            stop.run_until_cancelled(verifier.keep_fresh()).await;
+            let keep = async { tokio::join!(verifier.keep_fresh(), verifier.keep_revocations()) };
+            stop.run_until_cancelled(keep).await;
             LoopResult::Ok(())
         }
     })

@@ -26,11 +26,11 @@ pub(super) const KEYS: &[Key] = &[
     },
     Key {
         name: "auth.access_token_ttl_seconds",
-        default: Some("3600"),
+        default: Some("600"),
         flag: None,
         alias: None,
         secret: false,
-        about: "how long an access token is valid, in seconds",
+        about: "how long an access token is valid, in seconds; at most 600",
     },
     Key {
         name: "auth.signing_key_file",
@@ -39,7 +39,8 @@ pub(super) const KEYS: &[Key] = &[
         alias: None,
         secret: false,
         about: "PEM file of the Ed25519 key that signs access tokens, for the users group alone; \
-                generated in the data directory in the development profile",
+                generated in the data directory in the development profile; beside it lie the keys \
+                that `lunation keys rotate` makes",
     },
     Key {
         name: "argon2.memory_kib",
@@ -106,9 +107,9 @@ impl Auth {
         data_dir: &Path,
     ) {
         reader.require(
-            (60..=86_400).contains(&self.access_token_ttl.as_secs()),
+            (60..=600).contains(&self.access_token_ttl.as_secs()),
             "auth.access_token_ttl_seconds",
-            "must be between 60 and 86400",
+            "must be between 60 and 600: a session goes on by refresh tokens",
         );
         for (name, value) in [("auth.issuer", &self.issuer), ("auth.audience", &self.audience)] {
             reader.require(!value.is_empty(), name, "must not be empty");

@@ -1,6 +1,11 @@
 //! Where and how HTTP is served.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::{IpAddr, SocketAddr},
+    time::Duration,
+};
+
+use ipnet::IpNet;
 
 use super::{Groups, keys::Key, reader::Reader};
 
@@ -40,6 +45,16 @@ pub(super) const KEYS: &[Key] = &[
         secret: false,
         about: "web origins that browsers may call from, such as `https://app.example`; none by default",
     },
+    Key {
+        name: "trusted_proxies",
+        default: None,
+        flag: None,
+        alias: None,
+        secret: false,
+        about: "addresses or networks of proxies before the API, such as `10.0.0.0/8`: of the addresses in \
+                their `X-Forwarded-For` the last one that is none of them is the client's; without any the \
+                header means nothing",
+    },
 ];
 
 /// Where and how HTTP is served.
@@ -53,6 +68,8 @@ pub(crate) struct Http {
     pub(crate) request_timeout: Duration,
     /// Origins that browsers may call from.
     pub(crate) allowed_origins: Vec<String>,
+    /// Networks of proxies whose word on the client's address counts.
+    pub(crate) trusted_proxies: Vec<IpNet>,
 }
 
 impl Http {
@@ -62,6 +79,7 @@ impl Http {
             admin_listen: address(reader, "admin_listen", groups.default_admin_listen()),
             request_timeout: reader.milliseconds("request_timeout_ms"),
             allowed_origins: reader.list("allowed_origins"),
+            trusted_proxies: networks(reader),
         }
     }
 
@@ -88,6 +106,23 @@ impl Http {
     }
 }
 
+/// Networks, or single addresses.
+fn networks(reader: &mut Reader) -> Vec<IpNet> {
+    let name = "trusted_proxies";
+    let mut found = Vec::new();
+    for word in reader.list(name) {
+        let network = word.parse().or_else(|_| word.parse::<IpAddr>().map(IpNet::from));
+        match network {
+            Ok(network) => found.push(network),
+            Err(_) => reader.problem(
+                name,
+                format!("{word:?} is no network; write one as 10.0.0.0/8 or 192.0.2.7"),
+            ),
+        }
+    }
+    found
+}
+
 fn address(reader: &mut Reader, name: &'static str, default: SocketAddr) -> Option<SocketAddr> {
     let Some(text) = reader.optional_text(name) else {
         reader.show(name, &default.to_string());
@@ -110,4 +145,25 @@ fn address(reader: &mut Reader, name: &'static str, default: SocketAddr) -> Opti
 /// Stands in for an address that was refused; a problem is noted, so it is never bound.
 fn nowhere() -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], 0))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::config::{Config, Sources};
+
+    #[test]
+    fn proxies_are_networks_or_addresses() {
+        let load = |text: &str| {
+            let environment = [("HOME", "/home/ada"), ("LUNATION_TRUSTED_PROXIES", text)];
+            let environment =
+                environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+            Config::load(&Sources { environment, ..Sources::default() })
+        };
+        let config = load("10.0.0.0/8, 192.0.2.7,2001:db8::/32").unwrap();
+        let networks = config.http.trusted_proxies.iter().map(ToString::to_string);
+        assert_eq!(networks.collect::<Vec<_>>(), ["10.0.0.0/8", "192.0.2.7/32", "2001:db8::/32"]);
+        for text in ["proxy", "10.0.0.0/33", "10.0.0"] {
+            assert!(load(text).err().unwrap().to_string().contains("is no network"), "{text}");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! The table of every key. Nothing else decides what exists.
 
-use super::{auth, group, http, limits, log, split, storage};
+use super::{auth, group, http, limits, log, mail, sealing, split, storage};
 
 /// One key of the configuration.
 pub(crate) struct Key {
@@ -35,6 +35,8 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Key> {
         storage::KEYS,
         limits::KEYS,
         auth::KEYS,
+        sealing::KEYS,
+        mail::KEYS,
         log::KEYS,
     ]
     .into_iter()

@@ -22,6 +22,23 @@ pub(super) const KEYS: &[Key] = &[
         about: "asks of one user that a group works on at once",
     },
     Key {
+        name: "limits.failures_per_address_minute",
+        default: Some("10"),
+        flag: None,
+        alias: None,
+        secret: false,
+        about: "failed sign-ins and password resets that one address (IPv4, or /64 of IPv6) may cause in a \
+                minute, for the users group; more are refused with 429. An account has its own wait",
+    },
+    Key {
+        name: "limits.failures_per_address_hour",
+        default: Some("100"),
+        flag: None,
+        alias: None,
+        secret: false,
+        about: "the same in an hour",
+    },
+    Key {
         name: "anti_entropy_seconds",
         default: Some("60"),
         flag: None,
@@ -54,6 +71,10 @@ pub(crate) struct Limits {
     pub(crate) in_flight_per_group: usize,
     /// Asks in flight per user and group.
     pub(crate) in_flight_per_user: usize,
+    /// Failed sign-ins of one address in a minute.
+    pub(crate) failures_per_address_minute: u32,
+    /// The same in an hour.
+    pub(crate) failures_per_address_hour: u32,
     /// How often anti-entropy runs.
     pub(crate) anti_entropy: Duration,
 }
@@ -63,6 +84,8 @@ impl Limits {
         Self {
             in_flight_per_group: reader.number("limits.in_flight_per_group"),
             in_flight_per_user: reader.number("limits.in_flight_per_user"),
+            failures_per_address_minute: reader.number("limits.failures_per_address_minute"),
+            failures_per_address_hour: reader.number("limits.failures_per_address_hour"),
             anti_entropy: reader.seconds("anti_entropy_seconds"),
         }
     }
@@ -78,6 +101,12 @@ impl Limits {
             "limits.in_flight_per_user",
             "must be at least 1 and at most limits.in_flight_per_group",
         );
+        for (name, value) in [
+            ("limits.failures_per_address_minute", self.failures_per_address_minute),
+            ("limits.failures_per_address_hour", self.failures_per_address_hour),
+        ] {
+            reader.require((1..=1_000_000).contains(&value), name, "must be between 1 and 1000000");
+        }
         reader.require(
             (1..=86_400).contains(&self.anti_entropy.as_secs()),
             "anti_entropy_seconds",

@@ -11,9 +11,11 @@ mod http;
 pub(crate) mod keys;
 mod limits;
 mod log;
+mod mail;
 pub(crate) mod print;
 mod reader;
 mod redact;
+mod sealing;
 mod secret_file;
 mod sources;
 mod split;
@@ -29,7 +31,9 @@ pub(crate) use group::{Domain, Group, Groups};
 pub(crate) use http::Http;
 pub(crate) use limits::{Analytics, Limits};
 pub(crate) use log::{Log, LogFormat};
+pub(crate) use mail::Mail;
 use reader::Reader;
+pub(crate) use sealing::Sealing;
 pub(crate) use secret_file::check as check_secret_file;
 pub(crate) use sources::{Sources, environment};
 pub(crate) use split::Split;
@@ -57,6 +61,10 @@ pub(crate) struct Config {
     pub(crate) auth: Auth,
     /// Password hashing.
     pub(crate) argon2: Argon2,
+    /// Keys of what is sealed.
+    pub(crate) sealing: Sealing,
+    /// Mail to the owners of accounts.
+    pub(crate) mail: Mail,
     /// Admission and other bounds.
     pub(crate) limits: Limits,
     /// The analytics group.
@@ -108,6 +116,8 @@ impl Config {
             log: Log::read(&mut reader),
             auth: Auth::read(&mut reader),
             argon2: Argon2::read(&mut reader),
+            sealing: Sealing::read(&mut reader),
+            mail: Mail::read(&mut reader),
             limits: Limits::read(&mut reader),
             analytics: Analytics::read(&mut reader),
             warnings: Vec::new(),
@@ -127,6 +137,8 @@ impl Config {
         self.log.validate(reader);
         self.auth.validate(reader, self.profile, &self.groups, &self.storage.data_dir);
         self.argon2.validate(reader);
+        self.sealing.validate(reader, self.profile, &self.groups, &self.storage.data_dir);
+        self.mail.validate(reader, self.profile, &self.groups);
         self.limits.validate(reader);
         self.analytics.validate(reader);
         secret_file::validate_config_file(reader, self.profile);

@@ -112,7 +112,7 @@ impl Reader {
     /// Replaces what `config print` shows for a key, where the default is computed.
     pub(super) fn show(&mut self, name: &'static str, value: &str) {
         let secret = keys::find(name).is_some_and(|key| key.secret);
-        let value = if secret { redact::urls(value) } else { value.to_owned() };
+        let value = if secret { redact::value(name, value) } else { value.to_owned() };
         self.shown.insert(name, value);
     }
 
@@ -184,7 +184,8 @@ impl Reader {
                 continue;
             };
             self.origins.insert(key.name, path.display().to_string());
-            self.file_holds_secret |= key.secret && redact::holds_secret(&value.to_string());
+            self.file_holds_secret |=
+                key.secret && redact::holds_secret(key.name, &value.to_string());
             known.push((key.name, value));
         }
         Ok(known)

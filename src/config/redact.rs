@@ -1,13 +1,20 @@
-//! Hides what is secret in a URL, and nothing else of it.
+//! Hides what is secret: of a URL its password, and nothing else.
+
+use super::sealing;
+
+/// A value as it may be shown: nothing of it if it is a secret as a whole.
+pub(super) fn value(name: &str, text: &str) -> String {
+    if sealing::SECRETS.contains(&name) { "***".to_owned() } else { urls(text) }
+}
 
 /// The URLs of a list with commas, each without its password or token.
-pub(super) fn urls(text: &str) -> String {
+fn urls(text: &str) -> String {
     text.split(',').map(url).collect::<Vec<_>>().join(",")
 }
 
 /// Whether hiding changes anything.
-pub(super) fn holds_secret(text: &str) -> bool {
-    urls(text) != text
+pub(super) fn holds_secret(name: &str, text: &str) -> bool {
+    value(name, text) != text
 }
 
 /// One URL without its password. User information without a colon is a token in NATS, so it is

@@ -10,6 +10,9 @@ struct Case {
     flags: &'static [(&'static str, &'static str)],
 }
 
+/// 0x80 to 0x9f.
+const SEALING_KEY: &str = "gIGCg4SFhoeIiYqLjI2Oj5CRkpOUlZaXmJmam5ydnp8=";
+
 const NOTHING: Case = Case { file: "", environment: &[], flags: &[] };
 
 impl Case {
@@ -42,7 +45,7 @@ fn the_defaults_run() {
     assert_eq!(config.http.admin_listen.unwrap().to_string(), "127.0.0.1:9090");
     assert_eq!(config.groups.to_string(), "api,users,cycles,analytics,notifications");
     assert_eq!(config.profile, Profile::Development);
-    assert_eq!(config.auth.access_token_ttl.as_secs(), 3_600);
+    assert_eq!(config.auth.access_token_ttl.as_secs(), 600);
     assert_eq!(config.limits.in_flight_per_user, 8);
     assert!(config.databases.urls.is_empty() && config.bus.nats_url.is_none());
     assert!(config.warnings.is_empty());
@@ -83,10 +86,41 @@ fn well_known_variables_count_and_the_long_name_wins() {
     assert!(config.bus.nats_url.is_none(), "an empty variable is unset");
 }
 
+type Pairs = [(&'static str, &'static str)];
+
+#[test]
+fn every_problem_with_sealing_keys_names_its_key_and_origin() {
+    each_is_told(&[
+        (
+            "",
+            &[("LUNATION_CYCLES_SEALING_KEY_FILE", "/absent")],
+            "cycles.sealing_key_file (LUNATION",
+        ),
+        ("", &[("LUNATION_CYCLES_SEALING_KEYS", "change-me")], "key 1 is not 32 bytes"),
+        ("", &[("LUNATION_USERS_SEALING_KEYS", "c2hvcnQ=")], "users.sealing_keys ("),
+        (
+            "",
+            &[
+                ("LUNATION_CYCLES_SEALING_KEYS", SEALING_KEY),
+                ("LUNATION_CYCLES_SEALING_KEY_COMMAND", "cat /secret"),
+            ],
+            "cycles.sealing_key_command (LUNATION_CYCLES_SEALING_KEY_COMMAND): is one of two sources",
+        ),
+        (
+            "",
+            &[
+                ("LUNATION_GROUPS", "users"),
+                ("NATS_URL", "nats://broker"),
+                ("LUNATION_CYCLES_SEALING_KEYS", SEALING_KEY),
+            ],
+            "belongs to the cycles group alone",
+        ),
+    ]);
+}
+
 #[test]
 fn every_problem_names_its_key_and_origin() {
-    type Pairs = [(&'static str, &'static str)];
-    let cases: &[(&str, &Pairs, &str)] = &[
+    each_is_told(&[
         ("listn = 1", &[], "listn ("),
         ("in_flight_per_user = 1", &[], "did you mean limits.in_flight_per_user?"),
         ("[auth]\nfoo = 1", &[], "auth.foo ("),
@@ -125,11 +159,29 @@ fn every_problem_names_its_key_and_origin() {
         ("", &[("LUNATION_GROUPS", "users,analytics")], "leaves out cycles, which users,analytics"),
         ("", &[("LUNATION_GROUPS", "notifications")], "leaves out users, analytics, which"),
         ("", &[("LUNATION_GROUPS", "api")], "name the NATS server that they share"),
-    ];
+    ]);
+}
+
+/// Each file with its environment has one problem, which is told so.
+fn each_is_told(cases: &[(&'static str, &'static Pairs, &str)]) {
     for (file, environment, expected) in cases {
         let problems = Case { file, environment, flags: &[] }.problems();
         assert_eq!(problems.len(), 1, "{file} {environment:?}: {problems:?}");
         assert!(problems[0].contains(expected), "{problems:?} does not contain {expected}");
+    }
+}
+
+#[test]
+fn an_access_token_lives_ten_minutes_at_most() {
+    const TTL: &str = "LUNATION_AUTH_ACCESS_TOKEN_TTL_SECONDS";
+    for (environment, taken) in [
+        (&[(TTL, "59")], false),
+        (&[(TTL, "60")], true),
+        (&[(TTL, "600")], true),
+        (&[(TTL, "601")], false),
+    ] {
+        let case = Case { file: "", environment, flags: &[] };
+        assert_eq!(case.problems().is_empty(), taken, "{environment:?}");
     }
 }
 
@@ -208,6 +260,8 @@ fn production_needs_a_key_of_its_own() {
         let mut environment = std::collections::BTreeMap::from([
             ("LUNATION_PROFILE".to_owned(), "production".to_owned()),
             ("LUNATION_DATA_DIR".to_owned(), directory.path().display().to_string()),
+            ("LUNATION_USERS_SEALING_KEYS".to_owned(), SEALING_KEY.to_owned()),
+            ("LUNATION_CYCLES_SEALING_KEYS".to_owned(), SEALING_KEY.to_owned()),
         ]);
         if let Some(key) = key {
             fs::write(&key, "key").unwrap();
@@ -229,7 +283,43 @@ fn production_needs_a_key_of_its_own() {
 }
 
 #[test]
+fn production_needs_sealing_keys_that_lie_elsewhere() {
+    let (directory, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let load = |name: &str, value: &str| {
+        let data_dir = directory.path().display().to_string();
+        let environment = [
+            ("LUNATION_PROFILE", "production"),
+            ("NATS_URL", "nats://broker"),
+            ("LUNATION_GROUPS", "cycles"),
+            ("LUNATION_DATA_DIR", &data_dir),
+            (name, value),
+        ];
+        let environment =
+            environment.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
+        Config::load(&Sources { file: None, environment, flags: Vec::new(), root: false })
+            .err()
+            .map(|problems| problems.to_string())
+    };
+    assert!(load("X", "x").unwrap().contains("cycles.sealing_key_file (default): must be set"));
+    assert_eq!(load("LUNATION_CYCLES_SEALING_KEYS", SEALING_KEY), None);
+    // It is run when the service starts, and not to look at the configuration.
+    assert_eq!(load("LUNATION_CYCLES_SEALING_KEY_COMMAND", "exit 1"), None);
+    let file = |place: &tempfile::TempDir, mode: u32| {
+        let path = place.path().join("sealing-keys");
+        fs::write(&path, SEALING_KEY).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        load("LUNATION_CYCLES_SEALING_KEY_FILE", path.to_str().unwrap())
+    };
+    assert_eq!(file(&elsewhere, 0o600), None);
+    assert!(file(&elsewhere, 0o644).unwrap().contains("chmod 600"));
+    assert!(file(&directory, 0o600).unwrap().contains("lies in the data directory"));
+}
+
+#[test]
 fn a_password_in_an_open_file_is_refused_in_production_and_warned_of_elsewhere() {
+    let keys = format!("[cycles]\nsealing_keys = \"{SEALING_KEY}\"");
+    let warnings = Case { file: keys.leak(), ..NOTHING }.load().unwrap().warnings;
+    assert!(warnings[0].contains("holds a password"), "{warnings:?}");
     let file = "nats_url = \"nats://a:b@h:4222\"";
     let warnings = Case { file, ..NOTHING }.load().unwrap().warnings;
     assert!(warnings[0].contains("holds a password"), "{warnings:?}");
@@ -274,12 +364,13 @@ fn print_shows_every_key_with_its_origin_and_no_secret() {
     let environment = &[
         ("USERS_DATABASE_URL", "postgres://u:sesame@db/users"),
         ("NATS_URL", "nats://sesame@h:4222"),
+        ("LUNATION_CYCLES_SEALING_KEYS", SEALING_KEY),
     ];
     let config = Case { environment, ..NOTHING }.load().unwrap();
     let mut out = Vec::new();
     print::settings(&config, &mut out).unwrap();
     let out = String::from_utf8(out).unwrap();
-    assert!(!out.contains("sesame"), "{out}");
+    assert!(!out.contains("sesame") && !out.contains(SEALING_KEY), "{out}");
     assert!(out.contains("postgres://u:***@db/users") && out.contains("# USERS_DATABASE_URL"));
     for key in keys::all() {
         assert!(out.contains(key.name), "{} is missing", key.name);

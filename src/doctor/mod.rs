@@ -3,6 +3,7 @@
 mod databases;
 mod machine;
 mod network;
+mod sealing;
 
 use std::{
     fmt,
@@ -68,8 +69,10 @@ pub(crate) async fn run(config: &Config, out: &mut impl Write) -> Result<bool> {
     checks.extend(machine::postgres(config));
     checks.extend(machine::data_directory(config, holder.as_deref()));
     checks.push(machine::signing_key(config));
+    checks.extend(Box::pin(sealing::all(config)).await);
     checks.extend(Box::pin(databases::all(config, holder.is_some())).await);
     checks.extend(Box::pin(network::bus(config)).await);
+    checks.extend(Box::pin(network::mail(config)).await);
     checks.extend(network::ports(config, holder.is_some()).await);
     print(&checks, out)?;
     Ok(checks.iter().all(|check| check.verdict != Verdict::Bad))

@@ -12,7 +12,10 @@ use tokio::{
 };
 
 use super::Check;
-use crate::{compose::check_credential, config::Config};
+use crate::{
+    compose::check_credential,
+    config::{Config, Domain},
+};
 
 const PATIENCE: Duration = Duration::from_secs(3);
 const PORT: u16 = 4222;
@@ -99,6 +102,29 @@ fn address_of(url: &str) -> String {
     let place = place.rsplit_once('@').map_or(place, |(_, place)| place).trim_end_matches('/');
     let has_port = place.rsplit_once(':').is_some_and(|(_, port)| port.parse::<u16>().is_ok());
     if has_port { place.to_owned() } else { format!("{place}:{PORT}") }
+}
+
+/// The SMTP server: there, and letting us in.
+pub(super) async fn mail(config: &Config) -> Vec<Check> {
+    let name = "mail";
+    if !config.groups.has_domain(Domain::Users) {
+        return Vec::new();
+    }
+    let mailer = match config.mail.mailer() {
+        Ok(Some(mailer)) => mailer,
+        Ok(None) => {
+            let found =
+                "no SMTP server: no mail is sent, and `lunation users reset-link` makes the links";
+            return vec![Check::good(name, found)];
+        }
+        Err(error) => return vec![Check::bad(name, error.to_string(), "check mail.smtp_url")],
+    };
+    let advice = "check mail.smtp_url: host, port, password, TLS";
+    vec![match timeout(PATIENCE * 2, mailer.test()).await {
+        Ok(Ok(())) => Check::good(name, "signed in to the SMTP server"),
+        Ok(Err(error)) => Check::bad(name, error.to_string(), advice),
+        Err(_) => Check::bad(name, "no answer in time", advice),
+    }]
 }
 
 /// The ports: free, or taken by the instance that runs on this data directory.

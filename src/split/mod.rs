@@ -2,8 +2,8 @@
 //! Postgres and a private NATS server between them.
 //!
 //! This process hosts no group. It owns what the others share, and each of them gets what is its
-//! own and nothing else: one NATS credential, the database of its domain, and the signing key in
-//! the users group alone.
+//! own and nothing else: one NATS credential, the database of its domain, the sealing keys of its
+//! domain, and the signing key in the users group alone.
 
 mod broker;
 mod member;
@@ -35,6 +35,7 @@ use crate::{
     config::{Config, Group, Groups, Profile, Split},
     lifecycle, migrate, operator, provisioner,
     running::{Announcement, Running, RunningProcess},
+    sealing,
     serve::{Local, SigningKey},
 };
 
@@ -130,6 +131,8 @@ impl Shared {
             users::SigningKey::load_or_create(&signing_key.path)
                 .context("the signing key of access tokens")?;
         }
+        // As the signing key: one for all processes of a group, and none for the others.
+        sealing::generate(&self.config)?;
         let nats_urls = Group::ALL.map(|group| {
             let credential = compose::credential_of(&Groups::of(group));
             (group, self.broker.url_for(credential.name(), passwords.of(credential)))
@@ -139,6 +142,7 @@ impl Shared {
             databases: self.local.databases(&self.config),
             nats_urls: nats_urls.into(),
             signing_key: signing_key.path,
+            sealing: sealing::grants(&self.config),
         })
     }
 

@@ -8,7 +8,7 @@ use secrecy::SecretString;
 use super::member::Plan;
 use crate::{
     cli::Settings,
-    config::{self, Config, Domain, Group, Groups, Split},
+    config::{self, Config, Domain, Group, Groups, Sealing, Split},
 };
 
 /// Flags that this process sets for each of its own, or that are meant for itself.
@@ -26,6 +26,8 @@ pub(super) struct Grants {
     pub(super) nats_urls: BTreeMap<Group, SecretString>,
     /// The file of the signing key: for the users group.
     pub(super) signing_key: PathBuf,
+    /// For each domain that seals, the variable that says where its keys come from.
+    pub(super) sealing: BTreeMap<Domain, (String, SecretString)>,
 }
 
 /// The width of the longest label.
@@ -98,6 +100,18 @@ fn one(
         UNSET.to_owned()
     };
     environment.push(("LUNATION_AUTH_SIGNING_KEY_FILE".to_owned(), key.into()));
+    for variable in sealing_variables() {
+        environment.push((variable, UNSET.to_owned().into()));
+    }
+    if let Group::Domain(domain) = group
+        && let Some((variable, value)) = grants.sealing.get(&domain)
+    {
+        environment.retain(|(name, _)| name != variable);
+        environment.push((variable.clone(), value.clone()));
+    }
+    if group != Group::Domain(Domain::Users) {
+        environment.push(("LUNATION_MAIL_SMTP_URL".to_owned(), UNSET.to_owned().into()));
+    }
     // They read the same file, and these are meant for this process alone.
     environment.push(("LUNATION_SPLIT".to_owned(), "false".to_owned().into()));
     environment.push(("LUNATION_REPLICAS".to_owned(), UNSET.to_owned().into()));
@@ -157,7 +171,13 @@ fn withheld() -> Vec<String> {
         "LUNATION_ADMIN_LISTEN",
         "LUNATION_DATA_DIR",
     ];
-    databases.chain(others.map(str::to_owned)).collect()
+    databases.chain(sealing_variables()).chain(others.map(str::to_owned)).collect()
+}
+
+/// The variables that say where sealing keys come from.
+fn sealing_variables() -> impl Iterator<Item = String> {
+    let names = Sealing::DOMAINS.into_iter().flat_map(Sealing::names);
+    names.filter_map(|name| Some(config::keys::find(name)?.variable()))
 }
 
 fn database_variable(domain: Domain) -> String {

@@ -169,6 +169,14 @@ fn each_process_has_its_own_secrets_and_no_other() {
         assert_eq!(has_key, ["lunation", "users"].contains(&name), "{name}");
         let told = &file.service(name)["environment"]["LUNATION_AUTH_SIGNING_KEY_FILE"];
         assert_eq!(has_key, *told == "/run/secrets/signing-key", "{name}");
+        for domain in ["users", "cycles"] {
+            let secret = format!("{domain}-sealing-keys");
+            let has_keys = strings(&file.service(name)["secrets"]).contains(&&*secret);
+            assert_eq!(has_keys, ["lunation", domain].contains(&name), "{secret} of {name}");
+            let variable = format!("LUNATION_{}_SEALING_KEY_FILE", domain.to_uppercase());
+            let told = &file.service(name)["environment"][variable];
+            assert_eq!(has_keys, *told == format!("/run/secrets/{secret}"), "{name}");
+        }
     }
 }
 
@@ -200,8 +208,11 @@ fn what_is_mounted_is_there() {
         assert!(root().join(source).is_file(), "{source}");
         assert!(rest.ends_with(":ro"), "{mount}");
     }
-    let key = file.root["secrets"]["signing-key"]["file"].as_str().unwrap();
-    assert!(MadeSecrets::new(&[]).path(key).is_file(), "{key}");
+    let made = MadeSecrets::new(&[]);
+    for secret in ["signing-key", "users-sealing-keys", "cycles-sealing-keys"] {
+        let path = file.root["secrets"][secret]["file"].as_str().unwrap();
+        assert!(made.path(path).is_file(), "{path}");
+    }
 }
 
 #[test]

@@ -85,6 +85,7 @@ fn no_secret_reaches_an_engine() {
     for path in [
         ".env",
         ".secrets/signing-key.pem",
+        ".secrets/cycles-sealing-keys",
         ".git/config",
         "deploy/kubernetes/base/secrets/nats-all",
         ".lunation/data",

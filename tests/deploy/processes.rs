@@ -141,6 +141,11 @@ impl Engine {
                     assert_eq!(*value, "/run/secrets/signing-key");
                     key.to_str().unwrap().clone_into(value);
                 }
+                "LUNATION_USERS_SEALING_KEY_FILE" | "LUNATION_CYCLES_SEALING_KEY_FILE" => {
+                    let secret = value.strip_prefix("/run/secrets/").unwrap();
+                    let path = self.secrets.path(&format!(".secrets/{secret}"));
+                    *value = path.to_str().unwrap().to_owned();
+                }
                 "LUNATION_NATS_URL" => {
                     let port = self.nats.as_ref().expect("NATS was started before").port;
                     *value = value.replace("@nats:4222", &format!("@127.0.0.1:{port}"));
@@ -175,12 +180,12 @@ impl Process {
 async fn walk_through(base: &str) -> String {
     let client = client();
     let register = json!({
-        "email": "user@example.com", "username": "testuser", "password": "securepassword123",
+        "email": "user@example.com", "username": "testuser", "password": "violin thunder orchard basalt",
         "first_name": "Jane", "last_name": "Doe",
     });
     let registered = client.post(format!("{base}/api/users/register")).json(&register).send();
     expect(registered.await.unwrap(), StatusCode::CREATED).await;
-    let login = json!({ "email": "user@example.com", "password": "securepassword123" });
+    let login = json!({ "email": "user@example.com", "password": "violin thunder orchard basalt" });
     let login = client.post(format!("{base}/api/users/login")).json(&login).send();
     let login = expect(login.await.unwrap(), StatusCode::OK).await;
     let token = login["token"].as_str().unwrap().to_owned();

@@ -22,14 +22,20 @@ fn the_secrets_are_strong_private_and_all_different() {
     }
     let other = MadeSecrets::new(&[]).environment();
     assert!(other.values().all(|value| !seen.contains(value)), "they are the same every time");
-    for path in [".env", ".secrets/signing-key.pem", ".secrets"] {
+    for path in [
+        ".env",
+        ".secrets/signing-key.pem",
+        ".secrets/users-sealing-keys",
+        ".secrets/cycles-sealing-keys",
+        ".secrets",
+    ] {
         let bits = fs::metadata(made.path(path)).unwrap().permissions().mode();
         assert_eq!(bits & 0o077, 0, "{path}: {bits:o}");
     }
 }
 
 #[test]
-fn the_signing_key_is_one_that_the_product_takes() {
+fn the_keys_are_such_as_the_product_takes() {
     let made = MadeSecrets::new(&[]);
     let key = made.path(".secrets/signing-key.pem");
     EncodingKey::from_ed_pem(&fs::read(&key).unwrap()).unwrap();
@@ -38,15 +44,21 @@ fn the_signing_key_is_one_that_the_product_takes() {
         .args(["config", "check"])
         .env("LUNATION_PROFILE", "production")
         .env("LUNATION_DATA_DIR", "/var/lib/lunation")
-        .env("LUNATION_AUTH_SIGNING_KEY_FILE", &key);
+        .env("LUNATION_AUTH_SIGNING_KEY_FILE", &key)
+        .env("LUNATION_USERS_SEALING_KEY_FILE", made.path(".secrets/users-sealing-keys"))
+        .env("LUNATION_CYCLES_SEALING_KEY_FILE", made.path(".secrets/cycles-sealing-keys"));
     assert_eq!(crate::tools::run(&mut check), "ok\n");
 }
 
 #[test]
 fn what_exists_is_kept_and_what_is_missing_is_added() {
     let made = MadeSecrets::new(&[]);
-    let (before, key) =
-        (made.environment(), fs::read(made.path(".secrets/signing-key.pem")).unwrap());
+    let keys = || {
+        [".secrets/signing-key.pem", ".secrets/users-sealing-keys", ".secrets/cycles-sealing-keys"]
+            .map(|path| fs::read(made.path(path)).unwrap())
+    };
+    let (before, keys_before) = (made.environment(), keys());
+    assert_ne!(keys_before[1], keys_before[2], "each domain has its own");
     made.make(&[]);
     assert_eq!(made.environment(), before);
     let text = fs::read_to_string(made.path(".env")).unwrap();
@@ -58,7 +70,7 @@ fn what_exists_is_kept_and_what_is_missing_is_added() {
     assert_eq!(after.len(), before.len());
     let differ = before.iter().filter(|(name, value)| after[*name] != **value);
     assert_eq!(differ.map(|(name, _)| name.as_str()).collect::<Vec<_>>(), ["POSTGRES_PASSWORD"]);
-    assert_eq!(fs::read(made.path(".secrets/signing-key.pem")).unwrap(), key);
+    assert_eq!(keys(), keys_before);
 }
 
 #[test]

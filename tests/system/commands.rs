@@ -154,6 +154,7 @@ async fn says_whose_cycles_are_in_the_way(app: &App) {
         client: app.client(),
         id: login["user"]["id"].as_i64().unwrap(),
         token: login["token"].as_str().unwrap().to_owned(),
+        refresh_token: String::new(),
     };
     // One period after the other: no start is free, but for those that are taken.
     let today = Clock::System.now().date_naive();

@@ -28,11 +28,7 @@ async fn plant(app: &App) -> crate::harness::Person {
     app.client().post("/api/users/register", &body).await.expect(StatusCode::CREATED);
     let login = json!({"email": "canary@example.org", "password": "canary-password"});
     let login = app.client().post("/api/users/login", &login).await.expect(StatusCode::OK);
-    crate::harness::Person {
-        client: app.client(),
-        id: login["user"]["id"].as_i64().unwrap(),
-        token: login["token"].as_str().unwrap().to_owned(),
-    }
+    app.client().signed_in(&login)
 }
 
 in_every_shape! {
@@ -64,10 +60,16 @@ in_every_shape! {
         let again = json!({"email": "canary@example.org", "username": "x-canaryuser", "password": "canary-password"});
         app.client().post("/api/users/register", &again).await.problem(409);
         person.get("/api/cycles/canary-value?canary-note=2024-02-04").await.problem(404);
+        let token = json!({"name": "canary-first", "scopes": ["read:cycles"]});
+        let made = person.post("/api/users/tokens", &token).await.expect(StatusCode::CREATED);
+        let api_token = made["token"].as_str().unwrap();
+        let program = app.client().request(Method::GET, "/api/cycles/cycles").bearer_auth(api_token);
+        Answer::of(program).await.expect(StatusCode::OK);
+        person.refresh().await.expect(StatusCode::OK);
         let of_postgres = std::fs::read_to_string(app.data_dir().join("postgres.log")).unwrap();
         assert!(of_postgres.contains("ready to accept connections"), "{of_postgres}");
         let output = app.output() + &of_postgres;
-        for secret in SECRETS.iter().chain([&person.token.as_str()]) {
+        for secret in SECRETS.iter().chain(&[&*person.token, &person.refresh_token, api_token]) {
             let line = output.lines().find(|line| line.contains(*secret));
             assert!(line.is_none(), "{secret} in {line:?}");
         }

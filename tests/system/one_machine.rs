@@ -252,6 +252,11 @@ async fn each_process_gets_its_own_secrets_and_no_other() {
         }
         let has_key = names.contains(&"LUNATION_AUTH_SIGNING_KEY_FILE");
         assert_eq!(has_key, member.name == "users", "the signing key of {}", member.name);
+        for domain in ["users", "cycles"] {
+            let variable = format!("LUNATION_{}_SEALING_KEY_FILE", domain.to_uppercase());
+            let has = names.contains(&variable.as_str());
+            assert_eq!(has, member.name == domain, "{variable} of {}", member.name);
+        }
         let credential = if member.name == "api" { "gateway" } else { &member.name };
         let own = format!("LUNATION_NATS_URL=nats://{credential}:");
         assert!(environment.split('\0').any(|variable| variable.starts_with(&own)));

@@ -281,12 +281,12 @@ async fn provision_says_what_it_did_and_status_what_there_is() {
     let url = server.url();
     let (code, output, errors) = run_on(&url, &["events", "status"]);
     assert_eq!((code, errors.as_str()), (0, ""), "{output}");
-    assert_eq!(output.matches("missing").count(), 8, "{output}");
+    assert_eq!(output.matches("missing").count(), 11, "{output}");
     assert!(output.contains("lunation provision"), "{output}");
     for (expected, other) in [("created", "was there"), ("was there", "created")] {
         let (code, output, errors) = run_on(&url, &["provision"]);
         assert_eq!((code, errors.as_str()), (0, ""), "{output}");
-        assert_eq!((output.matches(expected).count(), output.matches(other).count()), (7, 0));
+        assert_eq!((output.matches(expected).count(), output.matches(other).count()), (10, 0));
         for object in ["stream CYCLES", "stream DLQ", "consumer analytics"] {
             assert!(output.contains(object), "{output}");
         }

@@ -74,11 +74,7 @@ async fn the_walk_through_works_directly_on_the_ports_of_the_groups() {
     users.post("/api/users/register", &registration).await.expect(StatusCode::CREATED);
     let login = json!({"email": "test@test.com", "password": "pass123"});
     let login = users.post("/api/users/login", &login).await.expect(StatusCode::OK);
-    let person = Person {
-        client: users,
-        id: login["user"]["id"].as_i64().unwrap(),
-        token: login["token"].as_str().unwrap().to_owned(),
-    };
+    let person = users.signed_in(&login);
     let at = |group: &str| person.at(app.client_of(group));
     assert_eq!(at("users").get("/api/users/profile").await.body["username"], "testuser");
     let mut version = 0;

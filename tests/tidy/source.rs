@@ -22,6 +22,7 @@ const POLLING_HELPERS: &[&str] = &[
     "tests/system/harness/wait.rs",
     "nats/tests/suite/support.rs",
     "actors/cycles/tests/cycles/harness.rs",
+    "actors/runtime/tests/support/erasing_users.rs",
     "actors/runtime/tests/support/postgres.rs",
     "actors/users/tests/users/support.rs",
     "actors/analytics/src/tests/mod.rs",

@@ -1,10 +1,11 @@
 //! Requests as an app would send them, and what became of each.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 use reqwest::{Client, Method, StatusCode};
 use serde_json::{Value, json};
+use tokio::sync::Mutex;
 
 use crate::tally::Failure;
 
@@ -15,13 +16,14 @@ const READ_PATIENCE: Duration = Duration::from_secs(5);
 /// Nobody here is worth more: what the development profile accepts.
 const PASSWORD: &str = "pass123";
 
-/// Somebody who is signed in.
+/// Somebody who is signed in. Access tokens live 10 minutes: who registered signs in again.
 #[derive(Clone)]
 pub struct Person {
     /// Their id.
     pub id: i64,
-    /// Their access token.
-    pub token: String,
+    /// What they sign in with; none if their token was made by a test.
+    email: Option<String>,
+    token: Arc<Mutex<String>>,
 }
 
 /// A client of the public API.
@@ -58,10 +60,53 @@ impl Http {
         Ok(Self(builder.build().context("an HTTP client")?))
     }
 
-    /// Sends it once.
+    /// Sends it once; and once more with another token if the present one has run out.
     pub(crate) async fn send(&self, person: &Person, it: Request<'_>) -> Result<Answer, Failed> {
+        let token = person.token.lock().await.clone();
+        let answer = self.send_with(&token, &it).await?;
+        if answer.status != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        let Some(email) = &person.email else { return Ok(answer) };
+        let mut kept = person.token.lock().await;
+        // Of several requests of one person the first signs in.
+        if *kept == token {
+            let login = json!({"email": email, "password": PASSWORD});
+            *kept = self.sign_in(it.base, &login).await?.1;
+        }
+        let token = kept.clone();
+        drop(kept);
+        self.send_with(&token, &it).await
+    }
+
+    /// Signs in: id and access token.
+    async fn sign_in(&self, base: &str, login: &Value) -> Result<(i64, String), Failed> {
+        let answer = self.post(base, "/api/users/login", login).await?;
+        let id = answer.body["user"]["id"].as_i64();
+        let token = answer.body["token"].as_str();
+        id.zip(token.map(str::to_owned))
+            .ok_or_else(|| (Failure::Internal, format!("sign-in answers {}", answer.status)))
+    }
+
+    async fn post(&self, base: &str, path: &str, body: &Value) -> Result<Answer, Failed> {
+        let request = Request {
+            base,
+            method: Method::POST,
+            path,
+            body: Some(body),
+            idempotency_key: None,
+            id: None,
+            patience: WRITE_PATIENCE,
+        };
+        self.send_with("", &request).await
+    }
+
+    async fn send_with(&self, token: &str, it: &Request<'_>) -> Result<Answer, Failed> {
         let url = format!("{}{}", it.base, it.path);
-        let mut request = self.0.request(it.method, url).bearer_auth(&person.token);
+        let mut request = self.0.request(it.method.clone(), url);
+        if !token.is_empty() {
+            request = request.bearer_auth(token);
+        }
         if let Some(body) = it.body {
             request = request.json(body);
         }
@@ -114,38 +159,27 @@ impl Http {
 }
 
 impl Person {
+    /// Somebody with a token that a test made.
+    pub fn with_token(id: i64, token: String) -> Self {
+        Self { id, email: None, token: Arc::new(Mutex::new(token)) }
+    }
+
     /// Registers somebody of this name and signs them in.
     ///
     /// # Errors
     /// The system does not answer as it should.
     pub async fn register(base: &str, name: &str) -> Result<Self> {
         let http = Http::new(true)?;
+        let failed = |(failure, said): Failed| anyhow::anyhow!("{failure:?} ({said})");
         let email = format!("{name}@example.org");
         let registration = json!({"email": email, "username": name, "password": PASSWORD});
-        let nobody = Self { id: 0, token: String::new() };
-        let post = async |path, body: &Value, expected: StatusCode| {
-            let request = Request {
-                base,
-                method: Method::POST,
-                path,
-                body: Some(body),
-                idempotency_key: None,
-                id: None,
-                patience: WRITE_PATIENCE,
-            };
-            let answer = http.send(&nobody, request).await;
-            let answer = answer.map_err(|(failure, said)| {
-                anyhow::anyhow!("{path} failed: {failure:?} ({said})")
-            })?;
-            ensure!(answer.status == expected, "{path} answers {}", answer.status);
-            Ok(answer.body)
-        };
-        post("/api/users/register", &registration, StatusCode::CREATED).await?;
+        let registered = http.post(base, "/api/users/register", &registration).await;
+        let status = registered.map_err(failed).context("registering failed")?.status;
+        ensure!(status == StatusCode::CREATED, "registering answers {status}");
         let login = json!({"email": email, "password": PASSWORD});
-        let login = post("/api/users/login", &login, StatusCode::OK).await?;
-        let id = login["user"]["id"].as_i64().context("an answer without an id")?;
-        let token = login["token"].as_str().context("an answer without a token")?.to_owned();
-        Ok(Self { id, token })
+        let signed_in = http.sign_in(base, &login).await.map_err(failed);
+        let (id, token) = signed_in.context("signing in failed")?;
+        Ok(Self { id, email: Some(email), token: Arc::new(Mutex::new(token)) })
     }
 }
 

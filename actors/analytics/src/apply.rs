@@ -8,7 +8,7 @@ use actor_runtime::{
     group_commit::{Write, WriteError},
     outbox,
 };
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
     Call, CycleId, UserId,
     events::{Topic, Verb},
@@ -25,6 +25,7 @@ use crate::{
             cycle_analytics_delete_in_txn, cycle_analytics_list_marks_in_txn,
             cycle_analytics_upsert_in_txn,
         },
+        erasure::user_erase_in_txn,
         predictions::{
             AnchoredPrediction, prediction_delete_in_txn, prediction_settle_in_txn,
             prediction_upsert_in_txn,
@@ -48,6 +49,8 @@ pub(crate) enum Work {
     Whole(Arc<Derived>, Option<Believed>),
     /// The active prediction, as it is on a later day.
     Day(Arc<Refreshed>),
+    /// Nothing any more, and a tombstone from this instant: the user was erased.
+    Erase(UserId, DateTime<Utc>),
 }
 
 /// What became of it.
@@ -73,6 +76,7 @@ impl Write for ApplyDerived {
         match &self.work {
             Work::Whole(derived, _) => derived.user_id,
             Work::Day(refreshed) => refreshed.user_id,
+            Work::Erase(user_id, _) => *user_id,
         }
     }
 
@@ -85,6 +89,10 @@ impl Write for ApplyDerived {
             }
             Work::Day(refreshed) => {
                 Ok(refreshed.apply_in_txn(connection, &self.call, self.ids).await?)
+            }
+            Work::Erase(user_id, at) => {
+                user_erase_in_txn(connection, *user_id, *at).await?;
+                Ok(Applied::Erased)
             }
         }
     }

@@ -30,6 +30,8 @@ fn history(lengths: &[u64]) -> History {
     History {
         user_id: UserId::new(1),
         version: Version::new(1),
+        erased: false,
+        forget_before: None,
         cycles: (1..).zip(starts).map(cycle).collect(),
         episodes: Vec::new(),
         observations: Vec::new(),

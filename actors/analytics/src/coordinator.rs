@@ -43,6 +43,15 @@ impl Waker {
         self.0.borrow().clone()
     }
 
+    /// Lets a user's actor go, with what it remembers, if it is there and idle. A busy one finds what
+    /// is stored by itself.
+    pub(crate) fn let_go(&self, user_id: UserId) {
+        let Some(coordinator) = self.coordinator() else { return };
+        if coordinator.send_message(Message::LetGo(user_id)).is_err() {
+            tracing::debug!("the coordinator was gone, and every actor with it");
+        }
+    }
+
     /// Wakes a user's actor and waits until the wanted state is stored. Returns the version of the
     /// cycles that is applied.
     ///
@@ -74,6 +83,8 @@ impl Waker {
 pub(crate) enum Message {
     /// Wake this user's actor.
     Wake(UserId, Wake),
+    /// This user's actor is not needed any more.
+    LetGo(UserId),
     /// An actor that was asked to leave has something to do.
     StaysBusy(ActorId),
     /// Look for idle actors.
@@ -147,6 +158,11 @@ impl Actor for Coordinator {
     ) -> Result<(), ActorProcessingErr> {
         match message {
             Message::Wake(user_id, wake) => state.wake(&myself, user_id, wake).await,
+            Message::LetGo(user_id) => {
+                if state.may_leave(user_id) {
+                    state.ask_to_leave(user_id);
+                }
+            }
             Message::StaysBusy(actor) => state.stays_busy(actor),
             Message::Tick => state.ask_idle_to_leave(),
         }

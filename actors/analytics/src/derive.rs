@@ -31,6 +31,8 @@ pub(crate) struct Derived {
     pub(crate) user_id: UserId,
     pub(crate) key: Key,
     pub(crate) date_of_birth: Option<NaiveDate>,
+    /// What lies before this day the user wants to be forgotten.
+    pub(crate) forget_before: Option<NaiveDate>,
     pub(crate) statistics: Statistics,
     pub(crate) known: Known,
     /// One for each cycle, oldest start first.
@@ -117,6 +119,7 @@ pub(crate) fn derive(
         user_id: history.user_id,
         key: Key { cycles: history.version, person: person.version, day },
         date_of_birth: person.date_of_birth,
+        forget_before: history.forget_before,
         statistics,
         known,
         cycles,

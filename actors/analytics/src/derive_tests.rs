@@ -29,6 +29,8 @@ fn of(version: i64, cycles: Vec<HistoryCycle>) -> History {
     History {
         user_id: UserId::new(7),
         version: Version::new(version),
+        erased: false,
+        forget_before: None,
         cycles,
         episodes: Vec::new(),
         observations: Vec::new(),

@@ -17,6 +17,7 @@ mod calendar;
 mod consumer;
 mod coordinator;
 mod derive;
+mod erasure;
 mod ids;
 mod insights;
 mod known;
@@ -46,6 +47,7 @@ use actor_runtime::{
     anti_entropy,
     clock::Clock,
     consume,
+    erasure::Erasures,
     group_commit::AfterCommit,
     mailroom::Slot,
     relay::{Poke, Relay},
@@ -53,7 +55,11 @@ use actor_runtime::{
     versions::VersionBoard,
 };
 use contracts::{
-    Handle, analytics::AnalyticsMailbox, cycles::CyclesMailbox, events::Topic, users::UsersMailbox,
+    Handle,
+    analytics::AnalyticsMailbox,
+    cycles::CyclesMailbox,
+    events::Topic,
+    users::{ErasingGroup, UsersMailbox},
 };
 use nats::{Bus, Durable};
 use ractor::Actor;
@@ -63,6 +69,7 @@ use crate::{
     actor::AnalyticsActor,
     consumer::{CycleChanges, CycleSweeps, PersonChanges, PersonSweeps},
     coordinator::{Coordinator, CoordinatorArguments, Waker},
+    erasure::AnalyticsErasure,
     late::LateUsers,
     recompute::Works,
     service::Service,
@@ -158,23 +165,26 @@ impl Assembly {
         let changes = Arc::new(CycleChanges { waker: waker.clone() });
         let sweeps = Arc::new(CycleSweeps { waker: waker.clone(), cycles, pool: pool.clone() });
         let person_changes = Arc::new(PersonChanges { waker: waker.clone() });
+        let erase = Arc::new(AnalyticsErasure { waker: waker.clone(), pool: pool.clone() });
+        let erasures = Erasures { group: ErasingGroup::Analytics, users: users.clone(), erase };
         let person_sweeps =
             Arc::new(PersonSweeps { waker: waker.clone(), users, pool: pool.clone() });
         let late = LateUsers { waker: waker.clone(), pool, clock, every: late_users_every };
         let relay =
             Relay { pool: relay_pool, bus: bus.clone(), topic: Topic::PredictionChanged, poke };
         // They stop in the reverse order: the relay still carries what was applied last.
-        let children = vec![
+        let mut children = vec![
             relay.child(),
             writers_child,
             coordinator_child(coordinator, waker.clone()),
             front,
             consume::child(bus.clone(), Durable::Analytics, changes),
-            consume::child(bus, Durable::AnalyticsPeople, person_changes),
+            consume::child(bus.clone(), Durable::AnalyticsPeople, person_changes),
             anti_entropy::child("analytics", anti_entropy_every, clock, sweeps),
             anti_entropy::child("analytics people", anti_entropy_every, clock, person_sweeps),
             late.child(),
         ];
+        children.extend(erasures.children(bus, anti_entropy_every, clock));
         let plan = Plan::group("analytics group", children);
         Self {
             plan,

@@ -29,6 +29,8 @@ fn history(cycles: u64) -> History {
     History {
         user_id: UserId::new(1),
         version: Version::new(1),
+        erased: false,
+        forget_before: None,
         cycles: (0..=cycles).map(cycle).collect(),
         episodes: Vec::new(),
         observations: Vec::new(),

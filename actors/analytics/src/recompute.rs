@@ -37,6 +37,7 @@ pub(crate) struct Works {
 
 /// What a recomputation is for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a question of its own")]
 pub(crate) struct Errand {
     /// The version of the cycles that was announced, if the cycles changed.
     announced: Option<Version>,
@@ -46,6 +47,8 @@ pub(crate) struct Errand {
     person: bool,
     /// The day to move on to.
     day: Option<NaiveDate>,
+    /// Whether the user was erased: then there is nothing else to do.
+    erase: bool,
     /// Whether it was tried before, and what was stored was found to be mixed.
     retried: bool,
 }
@@ -91,6 +94,7 @@ impl Errand {
                 Wanted::Current => errand.cycles = true,
                 Wanted::PersonAtLeast(_) | Wanted::CurrentPerson => errand.person = true,
                 Wanted::Day(day) => errand.day = errand.day.max(Some(day)),
+                Wanted::Erased => errand.erase = true,
             }
         }
         errand
@@ -116,6 +120,11 @@ impl Works {
         believed: Option<Believed>,
     ) -> Result<Ended, Refusal> {
         faults::check("analytics.recompute").map_err(|_| Refusal::internal())?;
+        if errand.erase {
+            let at = self.clock.now();
+            self.writers.ask(call, Apply(Work::Erase(user_id, at))).await?;
+            return Ok(Ended::Erased);
+        }
         // What the actor remembers is enough to see what a change of the cycles changes.
         let mut remembered = believed.filter(|_| errand.cycles && !errand.person);
         for _ in 0..ATTEMPTS_MAX {
@@ -168,6 +177,9 @@ impl Works {
             self.hear(user_id, call, errand, person),
         );
         let history: History = history?;
+        if history.erased {
+            return Ok(Tried::Ended(Ended::Erased));
+        }
         if history.version == Version::ZERO {
             return Ok(Tried::Ended(Ended::Nothing));
         }

@@ -58,6 +58,8 @@ pub(crate) enum Wanted {
     CurrentPerson,
     /// That of this day, or a later one.
     Day(NaiveDate),
+    /// None: the user was erased.
+    Erased,
 }
 
 /// One user's actor.
@@ -117,7 +119,7 @@ impl UserState {
             Wanted::AtLeast(version) => version <= stored.cycles,
             Wanted::PersonAtLeast(version) => Some(version) <= stored.person,
             // Who asks for these has looked at the database, and it says otherwise.
-            Wanted::Current | Wanted::CurrentPerson | Wanted::Day(_) => false,
+            Wanted::Current | Wanted::CurrentPerson | Wanted::Day(_) | Wanted::Erased => false,
         });
         if let Some(stored) = enough {
             wake.reply.answer(Ok(stored.cycles));
@@ -210,7 +212,9 @@ impl Ended {
     /// What someone is answered who waited when the recomputation began.
     fn answer_covered(&self, wanted: Wanted) -> Result<Version, Refusal> {
         match (self, wanted) {
-            (Self::Reached(stored, _), Wanted::Current | Wanted::Day(_)) => Ok(stored.cycles),
+            (Self::Reached(stored, _), Wanted::Current | Wanted::Day(_) | Wanted::Erased) => {
+                Ok(stored.cycles)
+            }
             (Self::Reached(stored, _), Wanted::CurrentPerson | Wanted::PersonAtLeast(_)) => {
                 match (&stored.person_away, wanted) {
                     (Some(refusal), _) => Err(refusal.clone()),

@@ -6,7 +6,7 @@ use actor_runtime::{
     group_commit::{AfterCommit, FaultPoints, GroupCommit},
     mailroom::Letter,
 };
-use contracts::{Call, ReplyPort, Request};
+use contracts::{Call, ReplyPort, Request, Scope};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use sqlx::PgPool;
 
@@ -31,6 +31,7 @@ impl Request for Apply {
     type Reply = Applied;
     type Mailbox = WritersMailbox;
     const OP: &'static str = "apply";
+    const SCOPE: Option<Scope> = None;
 
     fn into_message(self, reply: ReplyPort<Applied>) -> WritersMailbox {
         WritersMailbox::Apply(self, reply)

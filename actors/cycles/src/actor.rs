@@ -10,7 +10,7 @@ use actor_runtime::{
 };
 use contracts::{
     Call, Refusal, ReplyPort,
-    cycles::{AnswerGap, CyclesMailbox},
+    cycles::{AnswerGap, CyclesMailbox, ImportCycles, SetRetention},
 };
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 use sqlx::PgPool;
@@ -43,6 +43,8 @@ pub(crate) struct CyclesState {
     episodes: GroupCommit<Versioned<EpisodeChange>>,
     gaps: GroupCommit<Versioned<AnswerGap>>,
     removals: GroupCommit<Versioned<Removal>>,
+    retentions: GroupCommit<Versioned<SetRetention>>,
+    imports: GroupCommit<Versioned<ImportCycles>>,
 }
 
 impl Actor for CyclesActor {
@@ -63,6 +65,8 @@ impl Actor for CyclesActor {
             episodes: GroupCommit::start(FAULT_POINTS, &pool, &after_commit, &myself),
             gaps: GroupCommit::start(FAULT_POINTS, &pool, &after_commit, &myself),
             removals: GroupCommit::start(FAULT_POINTS, &pool, &after_commit, &myself),
+            retentions: GroupCommit::start(FAULT_POINTS, &pool, &after_commit, &myself),
+            imports: GroupCommit::start(FAULT_POINTS, &pool, &after_commit, &myself),
             answers: Answers::of(myself),
         })
     }
@@ -81,6 +85,7 @@ impl Actor for CyclesActor {
 }
 
 impl CyclesState {
+    #[expect(clippy::too_many_lines, reason = "an arm for each operation, and nothing else")]
     fn dispatch(&self, message: CyclesMailbox, ticket: Ticket) {
         let (service, answers) = (Arc::clone(&self.service), &self.answers);
         match message {
@@ -113,6 +118,23 @@ impl CyclesState {
             }
             CyclesMailbox::AnswerGap(request, reply) => {
                 submit(&self.gaps, ticket, reply, |call| service.answer_gap(call, request));
+            }
+            CyclesMailbox::SetRetention(request, reply) => {
+                submit(&self.retentions, ticket, reply, |call| {
+                    service.set_retention(call, request)
+                });
+            }
+            CyclesMailbox::ImportCycles(request, reply) if request.check_only => {
+                reply.answer(service.check_import(&request));
+            }
+            CyclesMailbox::ImportCycles(request, reply) => {
+                submit(&self.imports, ticket, reply, |call| service.import_cycles(call, request));
+            }
+            CyclesMailbox::ExportCycles(request, reply) => {
+                answers.spawn(ticket, reply, async move { service.export_cycles(request).await });
+            }
+            CyclesMailbox::GetRetention(request, reply) => {
+                answers.spawn(ticket, reply, async move { service.get_retention(request).await });
             }
             CyclesMailbox::ListCycles(request, reply) => {
                 answers.spawn(ticket, reply, async move { service.list_cycles(request).await });

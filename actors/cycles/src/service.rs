@@ -3,14 +3,15 @@
 
 use std::convert::identity;
 
-use actor_runtime::{clock::Clock, database, idempotency::Fingerprint, outbox};
+use actor_runtime::{clock::Clock, database, idempotency::Fingerprint, outbox, seal::KeyRing};
 use contracts::{
     Call, Refusal, Request,
     cycles::{
-        AnswerGap, CheckCycles, Cycle, DeleteCycle, DeleteEpisode, DeleteSymptom, EditCycle,
-        EditEpisode, EditSymptom, Episode, GetCycle, GetEpisode, GetHistory, History, ListCycles,
+        AnswerGap, CheckCycles, Cycle, CyclesExport, CyclesImported, DeleteCycle, DeleteEpisode,
+        DeleteSymptom, EditCycle, EditEpisode, EditSymptom, Episode, ExportCursor, ExportCycles,
+        GetCycle, GetEpisode, GetHistory, GetRetention, History, ImportCycles, ListCycles,
         ListCyclesChanged, ListEpisodes, ListSymptoms, LogSymptom, RecordCycle, RecordEpisode,
-        Symptom,
+        Retention, SetRetention, Symptom,
     },
     events::{ChangedPage, Topic},
     health::{Check, GroupHealth},
@@ -21,6 +22,8 @@ use sqlx::PgPool;
 
 use crate::{
     error::CyclesError,
+    import,
+    sealed::UserKey,
     store::{self, CycleFilter, SymptomFilter},
     validate,
     writes::{CycleChange, EpisodeChange, Removal, SymptomChange, Versioned},
@@ -30,11 +33,12 @@ use crate::{
 pub(crate) struct Service {
     pool: PgPool,
     clock: Clock,
+    keys: KeyRing,
 }
 
 impl Service {
-    pub(crate) fn new(pool: PgPool, clock: Clock) -> Self {
-        Self { pool, clock }
+    pub(crate) fn new(pool: PgPool, clock: Clock, keys: KeyRing) -> Self {
+        Self { pool, clock, keys }
     }
 
     pub(crate) fn record_cycle(
@@ -124,6 +128,20 @@ impl Service {
         self.write(call, request, identity)
     }
 
+    pub(crate) fn set_retention(
+        &self,
+        call: &Call,
+        request: SetRetention,
+    ) -> Result<Versioned<SetRetention>, Refusal> {
+        validate::set_retention(&request)?;
+        self.write(call, request, identity)
+    }
+
+    pub(crate) async fn get_retention(&self, request: GetRetention) -> Result<Retention, Refusal> {
+        let GetRetention { user_id } = request;
+        self.read(|| store::retention_get(&self.pool, user_id)).await
+    }
+
     pub(crate) async fn list_cycles(&self, request: ListCycles) -> Result<Page<Cycle>, Refusal> {
         let ListCycles { user_id, from, to, page } = request;
         validate::page(page)?;
@@ -132,12 +150,20 @@ impl Service {
             from: from.map(validate::filter_date),
             to: to.map(validate::filter_date),
         };
-        self.read(|| store::cycle_page(&self.pool, user_id, filter, page)).await
+        let read = || async move {
+            let mut key = UserKey::new(&self.keys, user_id);
+            store::cycle_page(&self.pool, user_id, &mut key, filter, page).await
+        };
+        self.read(read).await
     }
 
     pub(crate) async fn get_cycle(&self, request: GetCycle) -> Result<Cycle, Refusal> {
         let GetCycle { user_id, cycle_id } = request;
-        let cycle = self.read(|| store::cycle_get(&self.pool, user_id, cycle_id)).await?;
+        let read = || async move {
+            let mut key = UserKey::new(&self.keys, user_id);
+            store::cycle_get(&self.pool, user_id, &mut key, cycle_id).await
+        };
+        let cycle = self.read(read).await?;
         cycle.ok_or_else(|| CyclesError::NotFound.into())
     }
 
@@ -153,7 +179,8 @@ impl Service {
             from: from.map(validate::filter_date),
             to: to.map(validate::filter_date),
         };
-        self.read(|| store::symptom_page(&self.pool, user_id, &filter, page)).await
+        let key = || UserKey::new(&self.keys, user_id);
+        self.read(|| store::symptom_page(&self.pool, user_id, key(), &filter, page)).await
     }
 
     pub(crate) async fn list_episodes(
@@ -171,9 +198,47 @@ impl Service {
         episode.ok_or_else(|| CyclesError::NotFound.into())
     }
 
+    /// A page of everything that is held on a user.
+    pub(crate) async fn export_cycles(
+        &self,
+        request: ExportCycles,
+    ) -> Result<CyclesExport, Refusal> {
+        let ExportCycles { user_id, after } = request;
+        let key = || UserKey::new(&self.keys, user_id);
+        match after {
+            ExportCursor::Cycles(after) => {
+                let after = after.map(validate::filter_date);
+                self.read(|| store::export_cycles(&self.pool, user_id, after)).await
+            }
+            ExportCursor::Symptoms(after) => {
+                self.read(|| store::export_symptoms(&self.pool, user_id, key(), after)).await
+            }
+            ExportCursor::Episodes(after) => {
+                self.read(|| store::export_episodes(&self.pool, user_id, after)).await
+            }
+        }
+    }
+
+    /// Whether rows of an export can be brought back, as far as each tells by itself.
+    pub(crate) fn check_import(&self, request: &ImportCycles) -> Result<CyclesImported, Refusal> {
+        import::check(request, self.clock.latest_today())?;
+        Ok(CyclesImported { stored: 0, unchanged: 0, version: None })
+    }
+
+    /// The write that brings rows of an export back.
+    pub(crate) fn import_cycles(
+        &self,
+        call: &Call,
+        request: ImportCycles,
+    ) -> Result<Versioned<ImportCycles>, Refusal> {
+        import::check(&request, self.clock.latest_today())?;
+        self.write(call, request, identity)
+    }
+
     pub(crate) async fn get_history(&self, request: GetHistory) -> Result<History, Refusal> {
         let GetHistory { user_id } = request;
-        self.read(|| store::history_get(&self.pool, user_id)).await
+        let key = || UserKey::new(&self.keys, user_id);
+        self.read(|| store::history_get(&self.pool, user_id, key())).await
     }
 
     pub(crate) async fn list_changed(
@@ -206,6 +271,7 @@ impl Service {
     ) -> Result<Versioned<C>, Refusal> {
         let fingerprint = Fingerprint::of(call, &request)?;
         let change = change(request);
-        Ok(Versioned { change, call: call.clone(), fingerprint, clock: self.clock })
+        let keys = self.keys.clone();
+        Ok(Versioned { change, call: call.clone(), fingerprint, clock: self.clock, keys })
     }
 }

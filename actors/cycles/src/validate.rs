@@ -8,7 +8,8 @@ use contracts::{
     FieldError, Patch,
     cycles::{
         AnswerGap, EditCycle, EditEpisode, EditSymptom, GapAnswer, ListSymptoms, LogSymptom,
-        RecordCycle, RecordEpisode, Symptom,
+        RETENTION_MONTHS_MAX, RETENTION_MONTHS_MIN, RecordCycle, RecordEpisode, SetRetention,
+        Symptom,
     },
     limits::{
         DATE_MIN, EPISODES_MAX, NOTES_LENGTH_MAX, PAGE_LIMIT_MAX, PERIOD_LENGTH_MAX_DAYS,
@@ -213,6 +214,16 @@ pub(crate) fn answer_gap(request: &AnswerGap, latest_today: NaiveDate) -> Result
     let mut findings = Findings::default();
     if let GapAnswer::MissedOn(date) = request.answer {
         findings.date("/date", date, latest_today);
+    }
+    findings.verdict()
+}
+
+/// Checks how many months are to be kept.
+pub(crate) fn set_retention(request: &SetRetention) -> Result<(), CyclesError> {
+    let mut findings = Findings::default();
+    let range = RETENTION_MONTHS_MIN..=RETENTION_MONTHS_MAX;
+    if request.months.is_some_and(|months| !range.contains(&months)) {
+        findings.add("/months", "must be from 3 to 600");
     }
     findings.verdict()
 }

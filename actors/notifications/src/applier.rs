@@ -4,10 +4,14 @@
 use std::sync::Arc;
 
 use actor_runtime::{admission::AdmissionLimits, group_commit::GroupCommit, mailroom::Letter};
-use contracts::{ReplyPort, Request, analytics::ActivePrediction};
+use contracts::{ReplyPort, Request, Scope, UserId, analytics::ActivePrediction};
 use ractor::{Actor, ActorProcessingErr, ActorRef};
 
-use crate::{FAULT_POINTS, service::Service, writes::ApplySnapshot};
+use crate::{
+    FAULT_POINTS,
+    service::Service,
+    writes::{ApplySnapshot, EraseUser},
+};
 
 /// What the consumer (64) and a sweep (64) may have in flight, with room to spare.
 pub(crate) const ADMISSION: AdmissionLimits =
@@ -17,16 +21,34 @@ pub(crate) const ADMISSION: AdmissionLimits =
 #[derive(Clone)]
 pub(crate) struct Apply(pub(crate) ActivePrediction);
 
+/// Take everything of a user away.
+#[derive(Clone)]
+pub(crate) struct EraseSubject(pub(crate) UserId);
+
 /// What the applier answers.
 pub(crate) enum ApplierMailbox {
     /// Answers [`Apply`], after the commit.
     Apply(Apply, ReplyPort<()>),
+    /// Answers [`EraseSubject`], after the commit.
+    Erase(EraseSubject, ReplyPort<()>),
+}
+
+impl Request for EraseSubject {
+    type Reply = ();
+    type Mailbox = ApplierMailbox;
+    const OP: &'static str = "erase";
+    const SCOPE: Option<Scope> = None;
+
+    fn into_message(self, reply: ReplyPort<()>) -> ApplierMailbox {
+        ApplierMailbox::Erase(self, reply)
+    }
 }
 
 impl Request for Apply {
     type Reply = ();
     type Mailbox = ApplierMailbox;
     const OP: &'static str = "apply";
+    const SCOPE: Option<Scope> = None;
 
     fn into_message(self, reply: ReplyPort<()>) -> ApplierMailbox {
         ApplierMailbox::Apply(self, reply)
@@ -40,6 +62,7 @@ pub(crate) struct Applier;
 pub(crate) struct State {
     service: Arc<Service>,
     writers: GroupCommit<ApplySnapshot>,
+    erasers: GroupCommit<EraseUser>,
 }
 
 impl Actor for Applier {
@@ -54,7 +77,8 @@ impl Actor for Applier {
     ) -> Result<State, ActorProcessingErr> {
         let after_commit = service.after_commit();
         let writers = GroupCommit::start(FAULT_POINTS, service.pool(), &after_commit, &myself);
-        Ok(State { service, writers })
+        let erasers = GroupCommit::start(FAULT_POINTS, service.pool(), &after_commit, &myself);
+        Ok(State { service, writers, erasers })
     }
 
     async fn handle(
@@ -64,8 +88,14 @@ impl Actor for Applier {
         state: &mut State,
     ) -> Result<(), ActorProcessingErr> {
         let Some((message, ticket)) = letter.open()? else { return Ok(()) };
-        let ApplierMailbox::Apply(Apply(snapshot), reply) = message;
-        state.writers.submit(ticket, state.service.apply_snapshot(snapshot), reply);
+        match message {
+            ApplierMailbox::Apply(Apply(snapshot), reply) => {
+                state.writers.submit(ticket, state.service.apply_snapshot(snapshot), reply);
+            }
+            ApplierMailbox::Erase(EraseSubject(user_id), reply) => {
+                state.erasers.submit(ticket, state.service.erase_user(user_id), reply);
+            }
+        }
         Ok(())
     }
 }

@@ -35,6 +35,10 @@ impl PredictionChanges {
 
     async fn catch_up(&self, call: Call, user_id: UserId, to: Version) -> Result<(), Refusal> {
         let snapshot = self.analytics.ask(&call, GetActivePrediction { user_id }).await?;
+        // Here they are erased by their own event.
+        if snapshot.erased {
+            return Ok(());
+        }
         if snapshot.version < to {
             // The owner was set back behind what it announced. Waiting helps nobody else, so this
             // is the wake-up's own failure; the sweeps apply whatever the owner has.

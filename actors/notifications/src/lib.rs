@@ -8,6 +8,7 @@
 mod actor;
 mod applier;
 mod consumer;
+mod erasure;
 mod reminder;
 mod service;
 mod store;
@@ -20,13 +21,19 @@ use actor_runtime::{
     anti_entropy,
     clock::Clock,
     consume,
+    erasure::Erasures,
     group_commit::FaultPoints,
     idempotency,
     mailroom::Slot,
     supervisor::{Child, Plan},
     versions::VersionBoard,
 };
-use contracts::{Handle, analytics::AnalyticsMailbox, notifications::NotificationsMailbox};
+use contracts::{
+    Handle,
+    analytics::AnalyticsMailbox,
+    notifications::NotificationsMailbox,
+    users::{ErasingGroup, UsersMailbox},
+};
 use nats::{Bus, Durable};
 use ractor::Actor;
 use sqlx::PgPool;
@@ -35,6 +42,7 @@ use crate::{
     actor::NotificationsActor,
     applier::Applier,
     consumer::{PredictionChanges, PredictionSweeps},
+    erasure::NotificationsErasure,
     service::Service,
 };
 
@@ -60,28 +68,35 @@ pub struct Dependencies {
     pub admission: AdmissionLimits,
     /// The owner of the predictions.
     pub analytics: Handle<AnalyticsMailbox>,
-    /// How often analytics is asked which predictions changed.
+    /// Who knows who was erased.
+    pub users: Handle<UsersMailbox>,
+    /// How often the owners are asked which predictions changed, and who was erased.
     pub anti_entropy_every: Duration,
 }
 
 /// The notifications group: its supervised children, and the handle that finds its actor.
 pub fn plan(dependencies: Dependencies) -> (Plan, Handle<NotificationsMailbox>) {
-    let Dependencies { pool, bus, clock, admission, analytics, anti_entropy_every } = dependencies;
+    let Dependencies { pool, bus, clock, admission, analytics, users, anti_entropy_every } =
+        dependencies;
     let service = Arc::new(Service::new(pool.clone(), clock, VersionBoard::default()));
     let slot = Slot::default();
     let applier_slot = Slot::default();
     let handle = slot.handle(Admission::new(admission));
     let applier = applier_slot.handle(Admission::new(applier::ADMISSION));
+    let erase =
+        Arc::new(NotificationsErasure { applier: applier.clone(), service: Arc::clone(&service) });
+    let erasures = Erasures { group: ErasingGroup::Notifications, users, erase };
     let changes =
         Arc::new(PredictionChanges::new(analytics.clone(), applier, Arc::clone(&service)));
     let sweeps = Arc::new(PredictionSweeps::new(analytics, Arc::clone(&changes)));
-    let children = vec![
+    let mut children = vec![
         actor_child(Arc::clone(&service), slot),
         applier_child(service, applier_slot),
-        consume::child(bus, Durable::Notifications, changes),
+        consume::child(bus.clone(), Durable::Notifications, changes),
         anti_entropy::child("notifications", anti_entropy_every, clock, sweeps),
         idempotency::purge_child("notifications", pool),
     ];
+    children.extend(erasures.children(bus, anti_entropy_every, clock));
     (Plan::group("notifications", children), handle)
 }
 

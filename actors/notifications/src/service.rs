@@ -25,7 +25,7 @@ use sqlx::PgPool;
 use crate::{
     reminder::DAYS_BEFORE,
     store,
-    writes::{ApplySnapshot, ChangePreferences},
+    writes::{ApplySnapshot, ChangePreferences, EraseUser},
 };
 
 /// What is left of a call's time for the last read, once it stops waiting for a version.
@@ -71,7 +71,8 @@ impl Service {
         };
         let (as_of_version, preferences) =
             self.read_at_least(call, user_id, min_version, read).await?;
-        let preferences = preferences.ok_or_else(Refusal::not_found)?;
+        // Erased: the token outlived the account.
+        let preferences = preferences.ok_or_else(Refusal::unauthenticated)?;
         Ok(PreferencesView { preferences, as_of_version })
     }
 
@@ -92,6 +93,11 @@ impl Service {
     /// The write that a pulled snapshot becomes.
     pub(crate) fn apply_snapshot(&self, snapshot: ActivePrediction) -> ApplySnapshot {
         ApplySnapshot { snapshot, clock: self.clock }
+    }
+
+    /// The write that erases a user.
+    pub(crate) fn erase_user(&self, user_id: UserId) -> EraseUser {
+        EraseUser { user_id, clock: self.clock }
     }
 
     pub(crate) async fn list_notifications(

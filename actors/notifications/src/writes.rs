@@ -34,6 +34,28 @@ pub(crate) struct ChangePreferences {
     pub(crate) clock: Clock,
 }
 
+/// Takes everything of a user away and leaves a tombstone.
+pub(crate) struct EraseUser {
+    /// Whose.
+    pub(crate) user_id: UserId,
+    /// Says when.
+    pub(crate) clock: Clock,
+}
+
+impl Write for EraseUser {
+    type Answer = ();
+
+    fn user_id(&self) -> UserId {
+        self.user_id
+    }
+
+    async fn apply_in_txn(&self, connection: &mut PgConnection) -> Result<(), WriteError> {
+        store::subject_lock_in_txn(self.user_id, connection).await?;
+        store::user_erase_in_txn(self.user_id, connection, self.clock.now()).await?;
+        Ok(())
+    }
+}
+
 impl Write for ApplySnapshot {
     type Answer = ();
 
@@ -51,7 +73,11 @@ impl Write for ApplySnapshot {
         let preferences = store::preferences_ensure_in_txn(user_id, connection, now).await?;
         store::subject_update_in_txn(user_id, connection, &self.snapshot).await?;
         let facts = self.snapshot.active.as_ref();
-        reconcile_in_txn(user_id, connection, facts, &preferences, now).await
+        reconcile_in_txn(user_id, connection, facts, &preferences, now).await?;
+        if let Some(before) = self.snapshot.forget_before {
+            store::notification_delete_before_in_txn(user_id, connection, before).await?;
+        }
+        Ok(())
     }
 }
 
@@ -69,7 +95,7 @@ impl Write for ChangePreferences {
         let user_id = self.request.user_id;
         let subject = store::subject_lock_in_txn(user_id, connection).await?;
         if subject.is_erased {
-            return Err(Refusal::not_found().into());
+            return Err(Refusal::unauthenticated().into());
         }
         if let Some(fingerprint) = &self.fingerprint
             && let Some(answer) = fingerprint.first_answer(connection, user_id).await?

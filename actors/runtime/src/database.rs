@@ -175,6 +175,7 @@ pub fn describe(error: &sqlx::Error) -> Cow<'static, str> {
         sqlx::Error::PoolClosed => "the pool is closed".into(),
         sqlx::Error::RowNotFound => "no row".into(),
         sqlx::Error::ColumnDecode { index, .. } => format!("column {index} did not decode").into(),
+        sqlx::Error::Decode(_) => "a value cannot be read".into(),
         sqlx::Error::Protocol(_) => "protocol".into(),
         _ => "another error of the client library".into(),
     }

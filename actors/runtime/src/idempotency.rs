@@ -4,16 +4,20 @@
 
 use std::time::Duration;
 
+use base64::prelude::{BASE64_STANDARD, Engine};
 use contracts::{Call, ErrorKind, Refusal, Request, UserId};
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
 use tokio::time;
+use zeroize::Zeroizing;
 
 use crate::{
     background::{self, LoopResult},
     database, faults,
     group_commit::WriteError,
+    seal::{DataKey, Place, SealError},
     supervisor::Child,
 };
 
@@ -59,6 +63,20 @@ impl Fingerprint {
         connection: &mut PgConnection,
         user_id: UserId,
     ) -> Result<Option<T>, WriteError> {
+        let kept = self.kept(connection, user_id).await?;
+        kept.map(|kept| self.read(kept)).transpose()
+    }
+
+    /// What is kept under this key, of whatever request, for the one who can open what is sealed.
+    ///
+    /// # Errors
+    ///
+    /// The database's.
+    pub async fn kept(
+        &self,
+        connection: &mut PgConnection,
+        user_id: UserId,
+    ) -> Result<Option<KeptAnswer>, WriteError> {
         if faults::is_off(GUARD) {
             return Ok(None);
         }
@@ -69,17 +87,41 @@ impl Fingerprint {
         )
         .fetch_optional(connection)
         .await?;
-        let Some(row) = row else { return Ok(None) };
-        if row.request_hash != self.request_hash {
-            return Err(WriteError::Refused(Refusal::new(
-                ErrorKind::Invalid,
-                "idempotency-key-reused",
-                "This Idempotency-Key was used with another request.",
-            )));
+        Ok(row.map(|row| KeptAnswer { request_hash: row.request_hash, answer: row.answer }))
+    }
+
+    /// The answer, if it is to this request.
+    ///
+    /// # Errors
+    ///
+    /// Refused if it is to another one.
+    pub fn read<T: DeserializeOwned>(&self, kept: KeptAnswer) -> Result<T, WriteError> {
+        let KeptAnswer { request_hash, answer } = kept;
+        if request_hash != self.request_hash {
+            return Err(reused());
         }
-        let answer = serde_json::from_value(row.answer)
-            .map_err(|_| WriteError::Refused(Refusal::internal()))?;
-        Ok(Some(answer))
+        serde_json::from_value(answer).map_err(|_| Refusal::internal().into())
+    }
+
+    /// The answer, if it is to this request and was sealed with this key.
+    ///
+    /// # Errors
+    ///
+    /// Refused if it is to another one, or cannot be opened.
+    pub fn open<T: DeserializeOwned>(
+        &self,
+        user_id: UserId,
+        key: &DataKey,
+        kept: &KeptAnswer,
+    ) -> Result<T, WriteError> {
+        let KeptAnswer { request_hash, answer } = kept;
+        if *request_hash != self.sealed_request_hash(key)? {
+            return Err(reused());
+        }
+        let sealed = answer.as_str().and_then(|text| BASE64_STANDARD.decode(text).ok());
+        let opened = key.open(&self.place(user_id), &sealed.ok_or_else(Refusal::internal)?);
+        let opened = opened.map_err(|error| failed(user_id, error))?;
+        serde_json::from_slice(&opened).map_err(|_| Refusal::internal().into())
     }
 
     /// Keeps the first answer, in the transaction of the effect. Of two writes that race with the
@@ -94,23 +136,89 @@ impl Fingerprint {
         user_id: UserId,
         answer: &T,
     ) -> Result<(), WriteError> {
+        let answer = serde_json::to_value(answer).map_err(|_| Refusal::internal())?;
+        self.keep(connection, user_id, &self.request_hash, answer).await
+    }
+
+    /// Keeps the first answer sealed, because it holds what is sealed elsewhere too. Of the request
+    /// a fingerprint is kept that only the key can make: from a plain hash its few unknown words
+    /// could be guessed.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fingerprint::keep_answer`].
+    pub async fn keep_sealed<T: Serialize>(
+        &self,
+        connection: &mut PgConnection,
+        user_id: UserId,
+        key: &DataKey,
+        answer: &T,
+    ) -> Result<(), WriteError> {
+        let answer = Zeroizing::new(serde_json::to_vec(answer).map_err(|_| Refusal::internal())?);
+        let sealed = key.seal(&self.place(user_id), &answer);
+        let sealed = BASE64_STANDARD.encode(sealed.map_err(|error| failed(user_id, error))?);
+        let request_hash = self.sealed_request_hash(key)?;
+        self.keep(connection, user_id, &request_hash, Value::String(sealed)).await
+    }
+
+    async fn keep(
+        &self,
+        connection: &mut PgConnection,
+        user_id: UserId,
+        request_hash: &[u8; 32],
+        answer: Value,
+    ) -> Result<(), WriteError> {
         if faults::is_off(GUARD) {
             return Ok(());
         }
-        let answer =
-            serde_json::to_value(answer).map_err(|_| WriteError::Refused(Refusal::internal()))?;
         let kept = sqlx::query!(
             r#"INSERT INTO idempotency (user_id, key_hash, request_hash, answer)
                VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"#,
             user_id.get(),
             &self.key_hash,
-            &self.request_hash,
+            request_hash,
             answer,
         )
         .execute(connection)
         .await?;
         if kept.rows_affected() == 0 { Err(WriteError::Raced) } else { Ok(()) }
     }
+
+    fn place(&self, user_id: UserId) -> Place<'_> {
+        Place { table: "idempotency", column: "answer", user_id, row: &self.key_hash }
+    }
+
+    fn sealed_request_hash(&self, key: &DataKey) -> Result<[u8; 32], WriteError> {
+        let hash = key.fingerprint("idempotency request", &self.request_hash);
+        hash.map_err(|_| Refusal::internal().into())
+    }
+}
+
+/// The first answer to a key, as it is kept.
+pub struct KeptAnswer {
+    request_hash: Vec<u8>,
+    answer: Value,
+}
+
+impl KeptAnswer {
+    /// Whether it is sealed.
+    pub fn is_sealed(&self) -> bool {
+        // An answer in clear is an object.
+        self.answer.is_string()
+    }
+}
+
+fn reused() -> WriteError {
+    WriteError::Refused(Refusal::new(
+        ErrorKind::Invalid,
+        "idempotency-key-reused",
+        "This Idempotency-Key was used with another request.",
+    ))
+}
+
+fn failed(user_id: UserId, error: SealError) -> WriteError {
+    tracing::error!(%user_id, %error, "the answer to an idempotency key cannot be sealed or opened");
+    Refusal::internal().into()
 }
 
 /// Drops answers that are older than a day, every hour, as a supervised child.

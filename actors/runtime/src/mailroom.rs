@@ -21,6 +21,10 @@ use crate::{
 const REFILL_WAIT: Duration = Duration::from_secs(1);
 
 /// What a domain actor receives.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "nearly every letter is an ask, and is not to be boxed"
+)]
 pub enum Letter<M> {
     /// A request of the group's mailbox.
     Ask {

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use contracts::{Call, ErrorKind, ReplyPort, Request, UserId};
+use contracts::{Call, ErrorKind, ReplyPort, Request, Scope, UserId};
 use lunation_actor_runtime::{
     admission::{Admission, AdmissionLimits},
     clock::Ids,
@@ -32,6 +32,7 @@ impl Request for Deed {
     type Reply = ();
     type Mailbox = Mail;
     const OP: &'static str = "deed";
+    const SCOPE: Option<Scope> = None;
 
     fn into_message(self, reply: ReplyPort<()>) -> Mail {
         Mail(self, reply)

@@ -10,7 +10,7 @@ use std::{
     time::Duration,
 };
 
-use contracts::{Call, ErrorKind, Handle, ReplyPort, Request};
+use contracts::{Call, ErrorKind, Handle, ReplyPort, Request, Scope};
 use lunation_actor_runtime::{
     admission::{Admission, AdmissionLimits},
     background,
@@ -38,6 +38,7 @@ impl Request for Deed {
     type Reply = usize;
     type Mailbox = Mail;
     const OP: &'static str = "deed";
+    const SCOPE: Option<Scope> = None;
 
     fn into_message(self, reply: ReplyPort<usize>) -> Mail {
         Mail(self, reply)

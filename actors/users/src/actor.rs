@@ -8,7 +8,7 @@ use actor_runtime::{
     mailroom::{Answers, Letter, Ticket},
 };
 use contracts::{
-    ReplyPort,
+    Call, Refusal, ReplyPort,
     users::{GetSigningKeys, UpdateProfile, User, UsersMailbox},
 };
 use ractor::{Actor, ActorProcessingErr, ActorRef};
@@ -60,6 +60,7 @@ impl Actor for UsersActor {
 }
 
 impl UsersState {
+    #[expect(clippy::too_many_lines, reason = "an arm for each operation, and nothing else")]
     fn answer(&self, message: UsersMailbox, ticket: Ticket) {
         let service = Arc::clone(&self.service);
         let call = ticket.call.clone();
@@ -92,6 +93,78 @@ impl UsersState {
                 let work = async move { service.list_changed(request).await };
                 self.answers.spawn(ticket, reply, work);
             }
+            UsersMailbox::RefreshSession(request, reply) => {
+                self.run(ticket, reply, request, Service::refresh_session);
+            }
+            UsersMailbox::Logout(request, reply) => {
+                self.run(ticket, reply, request, Service::logout);
+            }
+            UsersMailbox::LogoutEverywhere(request, reply) => {
+                self.run(ticket, reply, request, Service::logout_everywhere);
+            }
+            UsersMailbox::ListSessions(request, reply) => {
+                self.run(ticket, reply, request, Service::list_sessions);
+            }
+            UsersMailbox::EndSession(request, reply) => {
+                self.run(ticket, reply, request, Service::end_session);
+            }
+            UsersMailbox::ChangePassword(request, reply) => {
+                self.run(ticket, reply, request, Service::change_password);
+            }
+            UsersMailbox::RequestPasswordReset(request, reply) => {
+                self.run(ticket, reply, request, Service::request_password_reset);
+            }
+            UsersMailbox::ResetPassword(request, reply) => {
+                self.run(ticket, reply, request, Service::reset_password);
+            }
+            UsersMailbox::GetSecondFactor(request, reply) => {
+                self.run(ticket, reply, request, Service::get_second_factor);
+            }
+            UsersMailbox::EnrolSecondFactor(request, reply) => {
+                self.run(ticket, reply, request, Service::enrol_second_factor);
+            }
+            UsersMailbox::ConfirmSecondFactor(request, reply) => {
+                self.run(ticket, reply, request, Service::confirm_second_factor);
+            }
+            UsersMailbox::RenewRecoveryCodes(request, reply) => {
+                self.run(ticket, reply, request, Service::renew_recovery_codes);
+            }
+            UsersMailbox::RemoveSecondFactor(request, reply) => {
+                self.run(ticket, reply, request, Service::remove_second_factor);
+            }
+            UsersMailbox::CreateApiToken(request, reply) => {
+                self.run(ticket, reply, request, Service::create_api_token);
+            }
+            UsersMailbox::ListApiTokens(request, reply) => {
+                self.run(ticket, reply, request, Service::list_api_tokens);
+            }
+            UsersMailbox::RevokeApiToken(request, reply) => {
+                self.run(ticket, reply, request, Service::revoke_api_token);
+            }
+            UsersMailbox::ExchangeApiToken(request, reply) => {
+                self.run(ticket, reply, request, Service::exchange_api_token);
+            }
+            UsersMailbox::ListRevocations(request, reply) => {
+                self.run(ticket, reply, request, Service::list_revocations);
+            }
+            UsersMailbox::EraseAccount(request, reply) => {
+                self.run(ticket, reply, request, Service::erase_account);
+            }
+            UsersMailbox::ExportAccount(request, reply) => {
+                self.run(ticket, reply, request, Service::export_account);
+            }
+            UsersMailbox::BeginImport(request, reply) => {
+                self.run(ticket, reply, request, Service::begin_import);
+            }
+            UsersMailbox::GetErasure(request, reply) => {
+                self.run(ticket, reply, request, Service::get_erasure);
+            }
+            UsersMailbox::ListErased(request, reply) => {
+                self.run(ticket, reply, request, Service::list_erased);
+            }
+            UsersMailbox::ReportErased(request, reply) => {
+                self.run(ticket, reply, request, Service::erasure_done);
+            }
             UsersMailbox::GetSigningKeys(GetSigningKeys {}, reply) => {
                 reply.answer(service.signing_keys());
             }
@@ -99,6 +172,21 @@ impl UsersState {
                 self.answers.spawn(ticket, reply, async move { Ok(service.check().await) });
             }
         }
+    }
+
+    /// Answers in a task of its own by one of the service's methods.
+    fn run<Q, A, Answering>(
+        &self,
+        ticket: Ticket,
+        reply: ReplyPort<A>,
+        request: Q,
+        method: impl FnOnce(Arc<Service>, Call, Q) -> Answering,
+    ) where
+        A: Send + 'static,
+        Answering: Future<Output = Result<A, Refusal>> + Send + 'static,
+    {
+        let answering = method(Arc::clone(&self.service), ticket.call.clone(), request);
+        self.answers.spawn(ticket, reply, answering);
     }
 
     fn update_profile(&self, request: UpdateProfile, ticket: Ticket, reply: ReplyPort<User>) {

@@ -2,9 +2,9 @@
 //! owner can read.
 
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, Metadata, OpenOptions},
     io::{self, Read, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -20,8 +20,9 @@ use secrecy::zeroize::Zeroizing;
 
 /// The largest file that is read as a key, in bytes; a real one has 119.
 const FILE_LENGTH_MAX: u64 = 16 * 1024;
-/// What group and others must not have.
-const MODE_OF_OTHERS: u32 = 0o077;
+/// What group and others must not have. A group may read: secrets that are mounted into containers
+/// are often 0440.
+const MODE_OF_OTHERS: u32 = 0o037;
 
 /// A private key with its public half. It is never printed.
 #[derive(Clone)]
@@ -45,7 +46,7 @@ pub enum KeyError {
         source: io::Error,
     },
     /// Others than the owner may use the file.
-    #[error("the signing key file {path} is open to group or others: run `chmod 600` on it")]
+    #[error("the signing key file {path} is open to others than its owner: run `chmod 600` on it")]
     TooOpen {
         /// Where the file is.
         path: PathBuf,
@@ -92,12 +93,21 @@ impl SigningKey {
     pub fn load_or_create(path: &Path) -> Result<Self, KeyError> {
         match Self::load(path) {
             Err(KeyError::File { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
-                create(path).map_err(|source| KeyError::File { path: path.to_owned(), source })?;
+                create(path, None)
+                    .map_err(|source| KeyError::File { path: path.to_owned(), source })?;
                 tracing::info!("made a new signing key");
                 Self::load(path)
             }
             loaded => loaded,
         }
+    }
+
+    /// Makes a fresh key in a file that is not there yet, for the same owner as that of another key.
+    pub(crate) fn create_beside(other: &Path, path: &Path) -> Result<Self, KeyError> {
+        let failed = |source| KeyError::File { path: path.to_owned(), source };
+        let owner = fs::metadata(other).map_err(failed)?;
+        create(path, Some(&owner)).map_err(failed)?;
+        Self::load(path)
     }
 
     /// `kid`: the thumbprint of the public key (RFC 7638, RFC 8037 §2).
@@ -133,7 +143,7 @@ fn version_1(seed: &[u8; 32]) -> KeypairBytes {
 }
 
 /// Writes a fresh key so that at every instant there is either no file or a whole one.
-fn create(path: &Path) -> io::Result<()> {
+fn create(path: &Path, owner: Option<&Metadata>) -> io::Result<()> {
     let seed = Zeroizing::new(rand::random::<[u8; 32]>());
     let pem = version_1(&seed).to_pkcs8_pem(LineEnding::LF).map_err(io::Error::other)?;
     let directory = match path.parent() {
@@ -141,7 +151,7 @@ fn create(path: &Path) -> io::Result<()> {
         _ => Path::new("."),
     };
     let temporary = directory.join(format!(".signing-key-{:016x}.tmp", rand::random::<u64>()));
-    let written = write_and_publish(pem.as_bytes(), &temporary, path);
+    let written = write_and_publish(pem.as_bytes(), owner, &temporary, path);
     match fs::remove_file(&temporary) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
             tracing::warn!(%error, "could not remove a temporary key file");
@@ -152,9 +162,20 @@ fn create(path: &Path) -> io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-fn write_and_publish(pem: &[u8], temporary: &Path, path: &Path) -> io::Result<()> {
+fn write_and_publish(
+    pem: &[u8],
+    owner: Option<&Metadata>,
+    temporary: &Path,
+    path: &Path,
+) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(temporary)?;
     file.write_all(pem)?;
+    let mine = file.metadata()?;
+    if let Some(owner) = owner
+        && (owner.uid(), owner.gid()) != (mine.uid(), mine.gid())
+    {
+        fchown(&file, Some(owner.uid()), Some(owner.gid()))?;
+    }
     file.sync_all()?;
     // A link and not a rename: a rename would take the place of a key that another process has
     // made in the meantime and may have signed with.
@@ -184,7 +205,7 @@ pub(crate) mod tests {
         SigningKey::from_seed(&RFC_8037_SEED).unwrap()
     }
 
-    fn install_provider() {
+    pub(crate) fn install_provider() {
         let _installed_by_another_test =
             jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER.install_default();
     }
@@ -245,15 +266,17 @@ pub(crate) mod tests {
         let path = directory.path().join("signing-key.pem");
         SigningKey::load_or_create(&path).unwrap();
         let content = fs::read(&path).unwrap();
-        for open in [0o640, 0o604, 0o620, 0o601] {
+        for open in [0o604, 0o620, 0o610, 0o601] {
             fs::set_permissions(&path, fs::Permissions::from_mode(open)).unwrap();
             for refused in [SigningKey::load(&path), SigningKey::load_or_create(&path)] {
                 assert!(matches!(refused, Err(KeyError::TooOpen { .. })), "{open:o}");
             }
         }
         assert_eq!(fs::read(&path).unwrap(), content);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
-        assert!(SigningKey::load(&path).is_ok());
+        for closed in [0o400, 0o440, 0o640] {
+            fs::set_permissions(&path, fs::Permissions::from_mode(closed)).unwrap();
+            assert!(SigningKey::load(&path).is_ok(), "{closed:o}");
+        }
     }
 
     #[test]

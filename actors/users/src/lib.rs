@@ -7,39 +7,70 @@
 
 mod actor;
 mod argon2id;
+mod erasures;
 mod keys;
+mod ledger;
+mod mail;
 mod passwords;
+mod policy;
+mod purge;
+mod ring;
 mod service;
 mod store;
+mod throttle;
 mod tokens;
+mod totp;
 mod validate;
+mod vault;
 mod writes;
 
 use std::{sync::Arc, time::Duration};
 
 use actor_runtime::{
     admission::{Admission, AdmissionLimits},
+    background::{self, LoopResult},
     clock::Clock,
-    idempotency,
+    database, idempotency,
     mailroom::Slot,
     relay::{Poke, Relay},
+    seal,
     supervisor::{Child, Plan},
 };
 use contracts::{Handle, events::Topic, users::UsersMailbox};
 use nats::Bus;
 use ractor::Actor;
 use sqlx::PgPool;
+use tokio::{sync::Semaphore, time};
 
 use crate::{
     actor::{UsersActor, UsersArguments},
+    erasures::ErasureJob,
     passwords::Passwords,
     service::Service,
+    throttle::Throttle,
     tokens::TokenIssuer,
+    vault::Vault,
 };
 pub use crate::{
     keys::{KeyError, SigningKey},
+    ledger::{LedgerEntry, last_user_id, ledger_apply, ledger_page, pass_user_id},
+    mail::{InvalidMailer, MailFailure, Mailer, reset_link},
     passwords::{Argon2Parameters, InvalidArgon2Parameters},
+    policy::PasswordPolicy,
+    ring::{
+        KeyRing, KeyStage, KeyState, RotateError, list as list_keys, retire as retire_keys,
+        rotate as rotate_keys,
+    },
+    service::make_reset_token_for,
+    throttle::AddressLimits,
 };
+
+/// Most mails that are under way at once.
+const MAILS_MAX: usize = 32;
+/// How often expired sessions are dropped.
+const PURGE_EVERY: Duration = Duration::from_mins(15);
+/// Most rows that one statement drops: it has to end within the statement's time limit.
+const PURGE_BATCH: i64 = 2_000;
 
 /// The migrations of the users database.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/users");
@@ -56,12 +87,18 @@ pub struct Dependencies {
     pub clock: Clock,
     /// How much may be in flight.
     pub admission: AdmissionLimits,
-    /// Shortest password that may be set, in code points; the profile decides.
-    pub password_length_min: usize,
+    /// Which passwords may be set; the profile decides.
+    pub password_policy: PasswordPolicy,
+    /// What this group's own secrets are sealed under.
+    pub sealing_keys: seal::KeyRing,
+    /// How many failed attempts one address may cause.
+    pub address_limits: AddressLimits,
+    /// Sends mail, if there is a server for it.
+    pub mailer: Option<Mailer>,
     /// What a new password hash costs.
     pub argon2: Argon2Parameters,
     /// What access tokens are signed with.
-    pub signing_key: SigningKey,
+    pub signing_keys: KeyRing,
     /// `iss` of every token.
     pub issuer: String,
     /// `aud` of every token.
@@ -78,27 +115,49 @@ pub fn plan(dependencies: Dependencies) -> (Plan, Handle<UsersMailbox>) {
         bus,
         clock,
         admission,
-        password_length_min,
+        password_policy,
+        sealing_keys,
+        address_limits,
+        mailer,
         argon2,
-        signing_key,
+        signing_keys,
         issuer,
         audience,
         access_token_ttl,
     } = dependencies;
+    let signing_keys = Arc::new(signing_keys);
     let poke = Poke::default();
-    let relay =
-        Relay { pool: relay_pool.clone(), bus, topic: Topic::UserChanged, poke: poke.clone() };
+    let relay = Relay {
+        pool: relay_pool.clone(),
+        bus: bus.clone(),
+        topic: Topic::UserChanged,
+        poke: poke.clone(),
+    };
+    let erasure_poke = Poke::default();
+    let erased_relay = Relay {
+        pool: relay_pool.clone(),
+        bus: bus.clone(),
+        topic: Topic::UserErased,
+        poke: erasure_poke.clone(),
+    };
+    let erasures = ErasureJob { pool: pool.clone(), bus, clock, poke: erasure_poke.clone() };
     let slot = Slot::default();
     let handle = slot.handle(Admission::new(admission));
     // The service outlives the actor: a restart must not let in a second set of password hashers.
     let service = Arc::new(Service {
         pool: pool.clone(),
         clock,
-        password_length_min,
+        password_policy,
+        vault: Vault::new(sealing_keys),
+        throttle: Throttle { limits: address_limits },
+        mailer,
+        mails: Arc::new(Semaphore::new(MAILS_MAX)),
         passwords: Passwords::new(argon2),
-        tokens: TokenIssuer::new(signing_key, issuer, audience, access_token_ttl),
+        tokens: TokenIssuer::new(Arc::clone(&signing_keys), issuer, audience, access_token_ttl),
         after_commit: Arc::new(move |_user_id| poke.poke()),
+        erasure_poke,
     });
+    let (purge, credentials_purge) = (purge_child(&service), purge::child(&service));
     let users = Child::new("users", move |supervisor| {
         let arguments = UsersArguments { service: Arc::clone(&service), pool: pool.clone() };
         let slot = slot.clone();
@@ -110,6 +169,40 @@ pub fn plan(dependencies: Dependencies) -> (Plan, Handle<UsersMailbox>) {
         }
     });
     // They stop in the reverse order: the relay still carries what the actor wrote last.
-    let children = vec![relay.child(), idempotency::purge_child("users", relay_pool), users];
+    let children = vec![
+        relay.child(),
+        erased_relay.child(),
+        erasures.child(),
+        idempotency::purge_child("users", relay_pool),
+        purge,
+        credentials_purge,
+        signing_keys.child(),
+        users,
+    ];
     (Plan::group("users group", children), handle)
+}
+
+/// Drops sessions that have expired, every quarter of an hour, as a supervised child.
+fn purge_child(service: &Arc<Service>) -> Child {
+    let service = Arc::clone(service);
+    background::child("session purge", move |stop| {
+        let service = Arc::clone(&service);
+        async move {
+            let purge = async {
+                loop {
+                    match service.purge_sessions(PURGE_BATCH).await {
+                        Ok(false) => {}
+                        Ok(true) => time::sleep(PURGE_EVERY).await,
+                        Err(error) => {
+                            let cause = database::describe(&error);
+                            tracing::warn!(%cause, "could not drop expired sessions");
+                            time::sleep(PURGE_EVERY).await;
+                        }
+                    }
+                }
+            };
+            stop.run_until_cancelled(purge).await;
+            LoopResult::Ok(())
+        }
+    })
 }

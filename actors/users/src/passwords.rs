@@ -13,7 +13,7 @@ use tokio::{
     task, time,
 };
 
-use crate::argon2id::Argon2id;
+use crate::{argon2id::Argon2id, policy};
 
 /// Most requests that wait for a hasher.
 const QUEUE_MAX: usize = 32;
@@ -55,6 +55,8 @@ pub struct InvalidArgon2Parameters;
 /// Hashes and verifies passwords.
 pub(crate) struct Passwords {
     argon2: Argon2id,
+    /// What new hashes cost.
+    params: Params,
     /// A hash that no password has, of the cost of a real one.
     nobodys: StoredHash,
     hashers: Arc<Semaphore>,
@@ -76,7 +78,8 @@ impl Passwords {
     pub(crate) fn new(Argon2Parameters { params, nobodys }: Argon2Parameters) -> Self {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         Self {
-            argon2: Argon2id::new(params),
+            argon2: Argon2id::new(params.clone()),
+            params,
             nobodys,
             hashers: Arc::new(Semaphore::new(cores)),
             places: Semaphore::new(cores + QUEUE_MAX),
@@ -92,6 +95,13 @@ impl Passwords {
     pub(crate) fn reserve(&self) -> Result<Place<'_>, Refusal> {
         let permit = self.places.try_acquire().map_err(|_| Refusal::overloaded())?;
         Ok(Place { passwords: self, _permit: permit })
+    }
+
+    /// Whether a hash was made with other parameters than a new one would be.
+    pub(crate) fn is_outdated(&self, StoredHash(hash): &StoredHash) -> bool {
+        // One that cannot be read is no password's, and stays to be looked at.
+        let Ok(hash) = PasswordHash::new(hash) else { return false };
+        Params::try_from(&hash).is_ok_and(|params| cost_of(&params) != cost_of(&self.params))
     }
 
     /// Runs on a thread of its own once a core is free. The core stays taken until the work is
@@ -124,6 +134,19 @@ impl Passwords {
 }
 
 impl Place<'_> {
+    /// Something else that takes a core for a while.
+    ///
+    /// # Errors
+    ///
+    /// `Overloaded` if no core became free before the deadline.
+    pub(crate) async fn compute<T: Send + 'static>(
+        &self,
+        deadline: Instant,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Refusal> {
+        self.passwords.run(deadline, move || Ok(work())).await
+    }
+
     /// The hash of a new password, with a fresh salt.
     ///
     /// # Errors
@@ -135,6 +158,7 @@ impl Place<'_> {
         password: Password,
     ) -> Result<StoredHash, Refusal> {
         let argon2 = self.passwords.argon2.clone();
+        let password = policy::normalised(password);
         self.passwords
             .run(deadline, move || {
                 let hash = argon2.hash_password(password.expose().as_bytes())?;
@@ -156,6 +180,7 @@ impl Place<'_> {
         stored: Option<StoredHash>,
     ) -> Result<bool, Refusal> {
         let argon2 = self.passwords.argon2.clone();
+        let password = policy::normalised(password);
         let exists = stored.is_some();
         let StoredHash(hash) = stored.unwrap_or_else(|| self.passwords.nobodys.clone());
         self.passwords
@@ -187,6 +212,11 @@ impl fmt::Debug for StoredHash {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("StoredHash(…)")
     }
+}
+
+/// Memory, passes, lanes, and the length of the output.
+fn cost_of(params: &Params) -> (u32, u32, u32, Option<usize>) {
+    (params.m_cost(), params.t_cost(), params.p_cost(), params.output_len())
 }
 
 /// A hash with a random output: verifying against it costs what a real one costs, and no password
@@ -236,6 +266,24 @@ mod tests {
             let verified = place.verify(soon(), password(text), Some(hash.clone())).await;
             assert_eq!(verified, Ok(right), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn spellings_that_look_alike_are_one_password() {
+        let passwords = cheap();
+        let place = passwords.reserve().unwrap();
+        let hash = place.hash(soon(), password("caf\u{e9} noir")).await.unwrap();
+        let decomposed = place.verify(soon(), password("cafe\u{301} noir"), Some(hash)).await;
+        assert_eq!(decomposed, Ok(true));
+    }
+
+    #[tokio::test]
+    async fn a_hash_of_other_parameters_is_outdated() {
+        let (old, new) = (cheap(), Passwords::new(Argon2Parameters::new(128, 1, 1).unwrap()));
+        let hash = old.reserve().unwrap().hash(soon(), password("anything")).await.unwrap();
+        assert!(!old.is_outdated(&hash) && new.is_outdated(&hash));
+        let again = new.reserve().unwrap().hash(soon(), password("anything")).await.unwrap();
+        assert!(!new.is_outdated(&again) && old.is_outdated(&again));
     }
 
     #[tokio::test]

@@ -1,20 +1,21 @@
 //! Access tokens: JWTs of the profile of RFC 9068, signed with Ed25519.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use actor_runtime::clock::{Clock, Ids};
-use contracts::{Refusal, UserId, users::SigningKeys};
+use chrono::{DateTime, Utc};
+use contracts::{Refusal, Scopes, SessionId, UserId, users::SigningKeys};
 use jsonwebtoken::{Algorithm, Header, encode};
 use serde::Serialize;
 
-use crate::SigningKey;
+use crate::KeyRing;
 
 /// The media type of access tokens (RFC 9068 §2.1): no other token of ours can pass for one.
 const TOKEN_TYPE: &str = "at+jwt";
 
 /// Issues access tokens, and says how they are verified.
 pub(crate) struct TokenIssuer {
-    key: SigningKey,
+    keys: Arc<KeyRing>,
     issuer: String,
     audience: String,
     ttl: Duration,
@@ -32,6 +33,8 @@ struct Claims<'a> {
     iss: &'a str,
     aud: &'a str,
     sub: String,
+    sid: SessionId,
+    scope: Scopes,
     iat: i64,
     nbf: i64,
     exp: i64,
@@ -39,23 +42,34 @@ struct Claims<'a> {
 }
 
 impl TokenIssuer {
-    /// Signs with `key` in the name of `issuer`, for `audience`.
-    pub(crate) fn new(key: SigningKey, issuer: String, audience: String, ttl: Duration) -> Self {
-        Self { key, issuer, audience, ttl, ids: Ids }
+    /// Signs with the current one of `keys` in the name of `issuer`, for `audience`.
+    pub(crate) fn new(keys: Arc<KeyRing>, issuer: String, audience: String, ttl: Duration) -> Self {
+        Self { keys, issuer, audience, ttl, ids: Ids }
     }
 
-    /// A token for a user, good from now on.
+    /// A token for a user, good from now on and never longer than its session.
     ///
     /// # Errors
     ///
     /// The signature failed: a fault of ours.
-    pub(crate) fn issue(&self, user_id: UserId, clock: Clock) -> Result<AccessToken, Refusal> {
+    pub(crate) fn issue(
+        &self,
+        user_id: UserId,
+        session_id: SessionId,
+        scopes: Scopes,
+        session_expires_at: DateTime<Utc>,
+        clock: Clock,
+    ) -> Result<AccessToken, Refusal> {
+        let key = self.keys.signing(clock.now());
         let now = clock.now().timestamp();
-        let expires_in_seconds = self.ttl.as_secs();
+        let left = u64::try_from(session_expires_at.timestamp() - now).unwrap_or_default();
+        let expires_in_seconds = self.ttl.as_secs().min(left);
         let claims = Claims {
             iss: &self.issuer,
             aud: &self.audience,
             sub: user_id.to_string(),
+            sid: session_id,
+            scope: scopes,
             iat: now,
             nbf: now,
             exp: now.saturating_add_unsigned(expires_in_seconds),
@@ -63,10 +77,10 @@ impl TokenIssuer {
         };
         let header = Header {
             typ: Some(TOKEN_TYPE.to_owned()),
-            kid: Some(self.key.key_id().to_owned()),
+            kid: Some(key.key_id().to_owned()),
             ..Header::new(Algorithm::EdDSA)
         };
-        let text = encode(&header, &claims, self.key.private()).map_err(|error| {
+        let text = encode(&header, &claims, key.private()).map_err(|error| {
             tracing::error!(%error, "could not sign a token");
             Refusal::internal()
         })?;
@@ -78,8 +92,8 @@ impl TokenIssuer {
     /// # Errors
     ///
     /// The key set cannot be written as JSON: a fault of ours.
-    pub(crate) fn signing_keys(&self) -> Result<SigningKeys, Refusal> {
-        let jwks = serde_json::to_value(self.key.key_set()).map_err(|error| {
+    pub(crate) fn signing_keys(&self, now: DateTime<Utc>) -> Result<SigningKeys, Refusal> {
+        let jwks = serde_json::to_value(self.keys.published(now)).map_err(|error| {
             tracing::error!(%error, "could not write the key set");
             Refusal::internal()
         })?;
@@ -89,7 +103,7 @@ impl TokenIssuer {
 
 #[cfg(test)]
 mod tests {
-    use chrono::DateTime;
+    use chrono::{DateTime, TimeDelta};
     use jsonwebtoken::{
         DecodingKey, Validation, decode, decode_header, errors::ErrorKind, jwk::JwkSet,
     };
@@ -98,9 +112,20 @@ mod tests {
     use super::*;
     use crate::keys::tests::rfc_8037_key;
 
+    const SESSION: &str = "5f0c2f9e-2a3b-4a52-9d0e-0f6f5a3f7c11";
+
     fn issuer() -> TokenIssuer {
         let ttl = Duration::from_mins(10);
-        TokenIssuer::new(rfc_8037_key(), "https://issuer".to_owned(), "lunation".to_owned(), ttl)
+        let keys = Arc::new(KeyRing::of(rfc_8037_key()));
+        TokenIssuer::new(keys, "https://issuer".to_owned(), "lunation".to_owned(), ttl)
+    }
+
+    /// A token of a session that ends in so many seconds.
+    fn issue(issuer: &TokenIssuer, user_id: i64, session_left: i64, clock: Clock) -> AccessToken {
+        let session = SessionId::parse(SESSION).unwrap();
+        let session_ends = clock.now() + TimeDelta::seconds(session_left);
+        let scopes = Scopes::parse("read:cycles account");
+        issuer.issue(UserId::new(user_id), session, scopes, session_ends, clock).unwrap()
     }
 
     /// Verifies as somebody does who has nothing but what is published.
@@ -108,7 +133,8 @@ mod tests {
         issuer: &TokenIssuer,
         token: &str,
     ) -> jsonwebtoken::errors::Result<Map<String, Value>> {
-        let SigningKeys { jwks, issuer, audience } = issuer.signing_keys().unwrap();
+        let SigningKeys { jwks, issuer, audience } =
+            issuer.signing_keys(Clock::System.now()).unwrap();
         let jwks: JwkSet = serde_json::from_value(jwks).unwrap();
         let key_id = decode_header(token)?.kid.unwrap();
         let key = DecodingKey::from_jwk(jwks.find(&key_id).unwrap())?;
@@ -124,21 +150,20 @@ mod tests {
     #[test]
     fn a_token_is_verified_with_the_published_keys() {
         let issuer = issuer();
-        let AccessToken { text, expires_in_seconds } =
-            issuer.issue(UserId::new(42), Clock::System).unwrap();
+        let AccessToken { text, expires_in_seconds } = issue(&issuer, 42, 3_600, Clock::System);
         assert_eq!(expires_in_seconds, 600);
         let claims = verify(&issuer, &text).unwrap();
         assert_eq!(claims["sub"], json!("42"));
         assert_eq!(claims["iss"], json!("https://issuer"));
         assert_eq!(claims["aud"], json!("lunation"));
-        let again = verify(&issuer, &issuer.issue(UserId::new(42), Clock::System).unwrap().text);
+        let again = verify(&issuer, &issue(&issuer, 42, 3_600, Clock::System).text);
         assert_ne!(claims["jti"], again.unwrap()["jti"]);
     }
 
     #[test]
     fn the_header_and_the_claims_are_exactly_these() {
         let now = DateTime::from_timestamp(1_718_409_600, 999_000_000).unwrap();
-        let token = issuer().issue(UserId::new(7), Clock::Fixed(now)).unwrap().text;
+        let token = issue(&issuer(), 7, 3_600, Clock::Fixed(now)).text;
         let header = decode_header(&token).unwrap();
         assert_eq!(header.typ.as_deref(), Some("at+jwt"));
         assert_eq!(header.alg, Algorithm::EdDSA);
@@ -151,6 +176,8 @@ mod tests {
             "iss": "https://issuer",
             "aud": "lunation",
             "sub": "7",
+            "sid": SESSION,
+            "scope": "read:cycles account",
             "iat": 1_718_409_600,
             "nbf": 1_718_409_600,
             "exp": 1_718_410_200,
@@ -159,16 +186,26 @@ mod tests {
     }
 
     #[test]
+    fn a_token_ends_with_its_session() {
+        let issuer = issuer();
+        for (session_left, seconds) in [(601, 600), (600, 600), (599, 599), (1, 1), (0, 0), (-5, 0)]
+        {
+            let token = issue(&issuer, 7, session_left, Clock::System);
+            assert_eq!(token.expires_in_seconds, seconds, "{session_left}");
+        }
+    }
+
+    #[test]
     fn expired_early_and_altered_tokens_are_refused() {
         let issuer = issuer();
         let refused = |token: &str| verify(&issuer, token).unwrap_err().into_kind();
         let at = |seconds: i64| {
-            let moment = Clock::System.now() + chrono::TimeDelta::seconds(seconds);
-            issuer.issue(UserId::new(1), Clock::Fixed(moment)).unwrap().text
+            let moment = Clock::System.now() + TimeDelta::seconds(seconds);
+            issue(&issuer, 1, 3_600, Clock::Fixed(moment)).text
         };
         assert_eq!(refused(&at(-610)), ErrorKind::ExpiredSignature);
         assert_eq!(refused(&at(60)), ErrorKind::ImmatureSignature);
-        let (one, two) = (at(0), issuer.issue(UserId::new(2), Clock::System).unwrap().text);
+        let (one, two) = (at(0), issue(&issuer, 2, 3_600, Clock::System).text);
         let (head, _) = two.rsplit_once('.').unwrap();
         let (_, signature) = one.rsplit_once('.').unwrap();
         assert_eq!(refused(&format!("{head}.{signature}")), ErrorKind::InvalidSignature);

@@ -9,20 +9,22 @@
 //! - Both e-mail and user name are unique without regard to case (Unicode's lower case). They are
 //!   not normalised further: two spellings that differ in composition are two.
 //! - Date of birth: from 1900 to the day that is today somewhere on Earth.
-//! - Password: its length in code points is all that is asked of it (NIST SP 800-63B-4 §3.1.1.2).
+//! - Password: its length in code points; `policy` has the rest.
 
 use std::borrow::Cow;
 
 use chrono::NaiveDate;
 use contracts::{
-    FieldError, Patch, Refusal, limits,
-    users::{Password, Register, UpdateProfile},
+    FieldError, Patch, Refusal, Scope, limits,
+    users::{CreateApiToken, Register, UpdateProfile},
 };
+
+use crate::policy::PasswordPolicy;
 
 /// Checks everything about a new account that can be known without the database.
 pub(crate) fn registration(
     request: &Register,
-    password_length_min: usize,
+    policy: PasswordPolicy,
     latest_today: NaiveDate,
 ) -> Result<(), Refusal> {
     let Register { email, username, password, first_name, last_name, date_of_birth } = request;
@@ -37,7 +39,7 @@ pub(crate) fn registration(
         limits::USERNAME_LENGTH_MIN,
         limits::USERNAME_LENGTH_MAX,
     );
-    problems.check_password(password, password_length_min);
+    problems.0.extend(policy.check_length("/password", password, false));
     problems.check_profile(
         first_name.as_deref(),
         last_name.as_deref(),
@@ -67,6 +69,29 @@ pub(crate) fn is_email(text: &str) -> bool {
     };
     text.chars().count() <= limits::EMAIL_LENGTH_MAX
         && text.split_once('@').is_some_and(|(local, domain)| sane(local) && sane(domain))
+}
+
+/// Checks an API token that is to be made.
+pub(crate) fn api_token(request: &CreateApiToken) -> Result<(), Refusal> {
+    let CreateApiToken { user_id: _, name, scopes, expires_in_days } = request;
+    let mut problems = Problems::default();
+    problems.check_line("/name", name, 1, limits::LABEL_LENGTH_MAX);
+    let delegable = !scopes.is_empty() && !scopes.allow(Scope::Account);
+    problems.check("/scopes", delegable, || "must be scopes that an API token can have".into());
+    let days = 1..=limits::API_TOKEN_DAYS_MAX;
+    problems.check("/expires_in_days", days.contains(expires_in_days), || {
+        format!("must be from 1 to {}", limits::API_TOKEN_DAYS_MAX).into()
+    });
+    problems.into_result()
+}
+
+/// What a client calls itself, as it is shown to the one who signed in: without control characters,
+/// and no longer than a name is.
+pub(crate) fn label(text: &str) -> Option<String> {
+    let sane = text.chars().filter(|c| !c.is_control()).take(limits::LABEL_LENGTH_MAX);
+    let sane: String = sane.collect();
+    let sane = sane.trim();
+    (!sane.is_empty()).then(|| sane.to_owned())
 }
 
 /// What two e-mail addresses or user names that differ only in case have in common.
@@ -105,14 +130,6 @@ impl Problems {
         });
     }
 
-    fn check_password(&mut self, password: &Password, min: usize) {
-        let max = limits::PASSWORD_LENGTH_MAX;
-        let length = password.expose().chars().count();
-        self.check("/password", (min..=max).contains(&length), || {
-            format!("must have {min} to {max} characters").into()
-        });
-    }
-
     fn check_profile(
         &mut self,
         first_name: Option<&str>,
@@ -141,7 +158,7 @@ impl Problems {
 
 #[cfg(test)]
 mod tests {
-    use contracts::UserId;
+    use contracts::{UserId, users::Password};
 
     use super::*;
 
@@ -167,7 +184,7 @@ mod tests {
     fn registration_pointers(change: impl FnOnce(&mut Register)) -> Vec<String> {
         let mut request = sound();
         change(&mut request);
-        pointers(registration(&request, limits::PASSWORD_LENGTH_MIN_DEVELOPMENT, TODAY))
+        pointers(registration(&request, PasswordPolicy::DEVELOPMENT, TODAY))
     }
 
     #[test]
@@ -218,20 +235,6 @@ mod tests {
     }
 
     #[test]
-    fn passwords_are_measured_in_code_points() {
-        let refused = |password: String, min: usize| {
-            let request = Register { password: Password::new(password), ..sound() };
-            !pointers(registration(&request, min, TODAY)).is_empty()
-        };
-        assert!(!refused("pass123".to_owned(), 7));
-        assert!(refused("pass12".to_owned(), 7));
-        assert!(refused("a".repeat(14), 15));
-        assert!(!refused("a".repeat(15), 15));
-        assert!(!refused("😀".repeat(256), 15));
-        assert!(refused("a".repeat(257), 15));
-    }
-
-    #[test]
     fn dates_of_birth() {
         for (date, holds) in [
             ("1899-12-31", false),
@@ -256,7 +259,7 @@ mod tests {
             last_name: Some(String::new()),
             date_of_birth: NaiveDate::from_ymd_opt(2030, 1, 1),
         };
-        let checked = registration(&request, 7, TODAY);
+        let checked = registration(&request, PasswordPolicy::DEVELOPMENT, TODAY);
         let text = format!("{:?}", checked.as_ref().unwrap_err());
         assert!(!text.contains("secret"), "{text}");
         assert_eq!(

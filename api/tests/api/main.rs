@@ -8,6 +8,7 @@ extern crate lunation_api as api;
 mod bodies;
 mod document;
 mod edge;
+mod exports;
 mod parameters;
 mod support;
 mod tokens;

@@ -10,10 +10,10 @@ use std::{
 
 use api::{ApiOptions, Groups, Verifier};
 use contracts::{
-    Call, Handle, Refusal,
+    Call, Handle, Refusal, Scopes, SessionId,
     analytics::AnalyticsMailbox,
     handle::{Opened, Transport},
-    users::{SigningKeys, UsersMailbox},
+    users::{ExchangedToken, RevocationCursor, RevocationPage, SigningKeys, UsersMailbox},
 };
 use ed25519_dalek::{SigningKey, pkcs8::EncodePrivateKey};
 use futures::future::{self, BoxFuture};
@@ -29,6 +29,7 @@ use serde_json::{Value, json};
 pub(crate) const ISSUER: &str = "lunation-test";
 pub(crate) const AUDIENCE: &str = "lunation-api";
 pub(crate) const KEY_ID: &str = "key-1";
+pub(crate) const SESSION: &str = "5f0c2f9e-2a3b-4a52-9d0e-0f6f5a3f7c11";
 
 /// An API and the key that its tokens are signed with.
 pub(crate) struct Api {
@@ -36,6 +37,7 @@ pub(crate) struct Api {
     pub(crate) signer: Signer,
     pub(crate) users: Arc<KeyHolder>,
     pub(crate) cycles: Arc<Away>,
+    pub(crate) verifier: Arc<Verifier>,
 }
 
 impl Api {
@@ -56,6 +58,9 @@ impl Api {
             x: signer.public.clone(),
             fetches: AtomicUsize::new(0),
             is_away: AtomicBool::new(false),
+            revoked: Mutex::default(),
+            exchanges: AtomicUsize::new(0),
+            api_tokens: Mutex::default(),
         });
         let cycles = Arc::new(Away::default());
         let groups = Groups {
@@ -65,8 +70,8 @@ impl Api {
             notifications: Handle::new(Arc::new(Away::default())),
         };
         let verifier = Arc::new(Verifier::new(groups.users.clone()));
-        let client = TestClient::new(api::app(&groups, verifier, options));
-        Self { client, signer, users, cycles }
+        let client = TestClient::new(api::app(&groups, Arc::clone(&verifier), options));
+        Self { client, signer, users, cycles, verifier }
     }
 
     /// Sends a request with a good token and returns its status and body.
@@ -92,11 +97,41 @@ pub(crate) async fn read(response: TestResponse) -> (u16, Value) {
     (status, serde_json::from_str(&text).unwrap_or(Value::Null))
 }
 
-/// Publishes one key, and nothing else.
+/// Publishes one key and which sessions ended, and knows some API tokens.
 pub(crate) struct KeyHolder {
     x: String,
     pub(crate) fetches: AtomicUsize,
     pub(crate) is_away: AtomicBool,
+    pub(crate) revoked: Mutex<Vec<SessionId>>,
+    pub(crate) exchanges: AtomicUsize,
+    /// API tokens with the access tokens that they stand for.
+    pub(crate) api_tokens: Mutex<Vec<(String, String)>>,
+}
+
+impl KeyHolder {
+    /// Every session that ended, again and again.
+    fn revocations(&self) -> RevocationPage {
+        RevocationPage {
+            revoked: self.revoked.lock().expect("unpoisoned").clone(),
+            next: RevocationCursor { transaction: 1, place: 0, floor: 1 },
+            has_more: false,
+            keys_version: KEY_ID.to_owned(),
+        }
+    }
+
+    fn exchange(&self, token: &str) -> Result<ExchangedToken, Refusal> {
+        self.exchanges.fetch_add(1, Ordering::SeqCst);
+        let known = self.api_tokens.lock().expect("unpoisoned");
+        let found = known.iter().find(|(api_token, _)| api_token == token);
+        let (_, access_token) = found.ok_or_else(Refusal::unauthenticated)?;
+        Ok(ExchangedToken { access_token: access_token.clone(), expires_in_seconds: 600 })
+    }
+}
+
+fn delivered() -> BoxFuture<'static, Result<Opened, Refusal>> {
+    let opened = Opened::default();
+    opened.mark();
+    Box::pin(future::ready(Ok(opened)))
 }
 
 impl Transport<UsersMailbox> for KeyHolder {
@@ -105,8 +140,17 @@ impl Transport<UsersMailbox> for KeyHolder {
         _call: Call,
         message: UsersMailbox,
     ) -> BoxFuture<'_, Result<Opened, Refusal>> {
-        let UsersMailbox::GetSigningKeys(_, port) = message else {
-            return Box::pin(future::ready(Err(Refusal::unavailable())));
+        let port = match message {
+            UsersMailbox::GetSigningKeys(_, port) => port,
+            UsersMailbox::ListRevocations(_, port) => {
+                port.answer(Ok(self.revocations()));
+                return delivered();
+            }
+            UsersMailbox::ExchangeApiToken(request, port) => {
+                port.answer(self.exchange(request.token.expose()));
+                return delivered();
+            }
+            _ => return Box::pin(future::ready(Err(Refusal::unavailable()))),
         };
         self.fetches.fetch_add(1, Ordering::SeqCst);
         if self.is_away.load(Ordering::SeqCst) {
@@ -121,9 +165,7 @@ impl Transport<UsersMailbox> for KeyHolder {
             issuer: ISSUER.to_owned(),
             audience: AUDIENCE.to_owned(),
         }));
-        let opened = Opened::default();
-        opened.mark();
-        Box::pin(future::ready(Ok(opened)))
+        delivered()
     }
 }
 
@@ -155,7 +197,10 @@ impl Signer {
     }
 
     pub(crate) fn claims() -> Value {
-        json!({ "iss": ISSUER, "aud": AUDIENCE, "sub": "7", "exp": now() + 600 })
+        json!({
+            "iss": ISSUER, "aud": AUDIENCE, "sub": "7", "sid": SESSION, "jti": "token-1",
+            "iat": now(), "nbf": now(), "exp": now() + 600, "scope": Scopes::ALL.to_string(),
+        })
     }
 
     pub(crate) fn token(&self, claims: &Value) -> String {

@@ -1,12 +1,13 @@
 //! Access tokens: ours are taken, everything else is one and the same 401.
 
-use std::sync::atomic::Ordering;
+use std::{sync::atomic::Ordering, time::Duration};
 
+use contracts::{Scope, Scopes, Secret, SessionId};
 use jsonwebtoken::{Algorithm, EncodingKey, Header, encode};
-use poem::http::StatusCode;
+use poem::http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{AUDIENCE, Api, ISSUER, KEY_ID, Signer, base64url, header, now};
+use crate::support::{AUDIENCE, Api, ISSUER, KEY_ID, SESSION, Signer, base64url, header, now};
 
 const PATH: &str = "/api/cycles/cycles";
 
@@ -100,10 +101,23 @@ fn bad_claims(signer: &Signer) -> Vec<String> {
         with(&claims, "sub", json!("7 ")),
         with(&claims, "sub", json!("9223372036854775808")),
         with(&claims, "sub", json!("admin")),
+        with(&claims, "sid", json!("")),
+        with(&claims, "sid", json!("5F0C2F9E-2A3B-4A52-9D0E-0F6F5A3F7C11")),
+        with(&claims, "sid", json!("5f0c2f9e2a3b4a529d0e0f6f5a3f7c11")),
+        with(&claims, "sid", json!(7)),
+        with(&claims, "scope", json!(["read:cycles"])),
+        with(&claims, "scope", Value::Null),
+        with(&claims, "iat", json!("now")),
+        with(&claims, "jti", json!(1)),
         without(&claims, "exp"),
         without(&claims, "iss"),
         without(&claims, "aud"),
         without(&claims, "sub"),
+        without(&claims, "sid"),
+        without(&claims, "jti"),
+        without(&claims, "iat"),
+        without(&claims, "nbf"),
+        without(&claims, "scope"),
         json!([]),
         with(&claims, "padding", json!("x".repeat(4_096))),
     ]
@@ -151,6 +165,11 @@ fn bad_signatures(signer: &Signer) -> Vec<String> {
         good.replace('.', ".."),
         format!("{head} {good}"),
         "x".repeat(5_000),
+        // An API token that nobody knows, and what is none.
+        Secret::from_random(Secret::API_TOKEN, &[7; 32]).expose().to_owned(),
+        "lun_x".to_owned(),
+        // A refresh token is no access token.
+        Secret::from_random(Secret::REFRESH_TOKEN, &[7; 32]).expose().to_owned(),
         "..".to_owned(),
         ".".to_owned(),
         "null".to_owned(),
@@ -240,4 +259,92 @@ async fn unknown_key_ids_cost_one_fetch_and_missing_keys_are_503() {
         assert_eq!(status_of(&api, &token).await, StatusCode::UNAUTHORIZED);
     }
     assert_eq!(api.users.fetches.load(Ordering::SeqCst), 1, "forged key ids cost nothing");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_token_of_a_session_that_ended_is_refused() {
+    let api = Api::new();
+    let token = api.signer.token(&Signer::claims());
+    assert_eq!(status_of(&api, &token).await, StatusCode::SERVICE_UNAVAILABLE);
+    // While nobody hears of it, the token is as good as it says.
+    api.users.revoked.lock().unwrap().push(SessionId::parse(SESSION).unwrap());
+    let hearing = api.verifier.keep_revocations();
+    let refused = async {
+        while status_of(&api, &token).await != StatusCode::UNAUTHORIZED {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::select! {
+        () = hearing => unreachable!("it never ends"),
+        refused = tokio::time::timeout(Duration::from_secs(10), refused) => refused.unwrap(),
+    }
+    let other = with(&Signer::claims(), "sid", json!("00000000-0000-4000-8000-000000000000"));
+    let status = status_of(&api, &api.signer.token(&other)).await;
+    assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE, "other sessions go on");
+    assert_eq!(api.users.fetches.load(Ordering::SeqCst), 1, "the keys are as they were");
+}
+
+#[tokio::test]
+async fn whoever_starts_hears_who_was_turned_out_before_letting_anybody_in() {
+    let api = Api::new();
+    api.users.revoked.lock().unwrap().push(SessionId::parse(SESSION).unwrap());
+    let token = api.signer.token(&Signer::claims());
+    assert_eq!(status_of(&api, &token).await, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn a_scope_opens_its_own_operations_and_no_others() {
+    let api = Api::new();
+    let scopes: Scopes = [Scope::ReadCycles, Scope::WriteAnalytics].into_iter().collect();
+    let claims = with(&Signer::claims(), "scope", json!(scopes.to_string()));
+    let token = api.signer.token(&claims);
+    let send = |method: Method, path: &'static str, body: Value| {
+        let request = api.client.request(method, path).body_json(&body);
+        request.header("authorization", format!("Bearer {token}")).send()
+    };
+    let cycle = json!({"start_date": "2024-01-01"});
+    for (method, path, body, missing) in [
+        (Method::GET, PATH, json!({}), None),
+        (Method::POST, PATH, cycle, Some("write:cycles")),
+        (Method::POST, "/api/analytics/predictions/generate", json!({}), None),
+        (Method::GET, "/api/analytics/predictions", json!({}), Some("read:analytics")),
+        (Method::GET, "/api/users/profile", json!({}), Some("read:profile")),
+        (Method::GET, "/api/users/sessions", json!({}), Some("account")),
+        (Method::POST, "/api/users/logout", json!({}), Some("account")),
+    ] {
+        let response = send(method, path, body).await;
+        let Some(missing) = missing else {
+            response.assert_status(StatusCode::SERVICE_UNAVAILABLE);
+            continue;
+        };
+        let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{missing}\"");
+        response.assert_header("www-authenticate", challenge);
+        let (status, problem) = crate::support::read(response).await;
+        assert_eq!((status, &problem["type"]), (403, &json!("/problems/insufficient-scope")));
+    }
+}
+
+#[tokio::test]
+async fn an_api_token_is_exchanged_once_and_what_is_none_never() {
+    let api = Api::new();
+    let api_token = Secret::from_random(Secret::API_TOKEN, &[1; 32]).expose().to_owned();
+    let access_token = api.signer.token(&with(&Signer::claims(), "scope", json!("read:cycles")));
+    api.users.api_tokens.lock().unwrap().push((api_token.clone(), access_token.clone()));
+    for _ in 0..3 {
+        assert_eq!(status_of(&api, &api_token).await, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    assert_eq!(api.users.exchanges.load(Ordering::SeqCst), 1, "it is kept for a while");
+    let calls = std::mem::take(&mut *api.cycles.calls.lock().unwrap());
+    for call in calls {
+        assert_eq!(call.token.unwrap().expose(), access_token, "the API token goes no further");
+        assert_eq!(call.session, SessionId::parse(SESSION));
+    }
+    let mut typed_wrongly = api_token.clone();
+    typed_wrongly.replace_range(10..11, if &api_token[10..11] == "A" { "B" } else { "A" });
+    for none in ["lun_", "lun_abc", &typed_wrongly] {
+        assert_eq!(status_of(&api, none).await, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(api.users.exchanges.load(Ordering::SeqCst), 1, "nobody is asked about those");
+    api.users.is_away.store(true, Ordering::SeqCst);
+    assert_eq!(status_of(&api, &api_token).await, StatusCode::SERVICE_UNAVAILABLE);
 }

@@ -32,13 +32,14 @@ mailbox! {
     /// What the analytics group answers.
     AnalyticsMailbox of "analytics" {
         people {
-            ListPredictions => PredictionList, "list_predictions";
-            GeneratePrediction => GeneratedPrediction, "generate_prediction";
-            GetInsights => Insights, "get_insights";
-            ListCycleAnalytics => CycleAnalyticsList, "list_cycle_analytics";
-            GetCalendar => Calendar, "get_calendar";
-            ListQuestions => QuestionList, "list_questions";
-            AnswerQuestion => QuestionAnswered, "answer_question";
+            ListPredictions => PredictionList, "list_predictions", ReadAnalytics;
+            GeneratePrediction => GeneratedPrediction, "generate_prediction", WriteAnalytics;
+            GetInsights => Insights, "get_insights", ReadAnalytics;
+            ListCycleAnalytics => CycleAnalyticsList, "list_cycle_analytics", ReadAnalytics;
+            GetCalendar => Calendar, "get_calendar", ReadAnalytics;
+            ListQuestions => QuestionList, "list_questions", ReadAnalytics;
+            // What is answered becomes a fact of the cycles group, which is asked with the same token.
+            AnswerQuestion => QuestionAnswered, "answer_question", WriteCycles;
         }
         services {
             GetActivePrediction => ActivePrediction, "get_active_prediction";
@@ -178,6 +179,12 @@ pub struct ActivePrediction {
     pub version: Version,
     /// The version of the user's cycles that this reflects.
     pub as_of_version: Version,
+    /// Whether the user was erased: then there is nothing here and never will be.
+    #[serde(default)]
+    pub erased: bool,
+    /// What lies before this day was forgotten, because the user wants it so.
+    #[serde(default)]
+    pub forget_before: Option<NaiveDate>,
     /// The active prediction, if there is one.
     pub active: Option<PredictedStart>,
 }

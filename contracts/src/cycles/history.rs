@@ -26,6 +26,12 @@ pub struct History {
     pub user_id: UserId,
     /// The version that this is the state of.
     pub version: Version,
+    /// Whether the user was erased: then there is nothing here and never will be.
+    #[serde(default)]
+    pub erased: bool,
+    /// What lies before this day was forgotten, because the user wants it so.
+    #[serde(default)]
+    pub forget_before: Option<NaiveDate>,
     /// All cycles, oldest start first.
     pub cycles: Vec<HistoryCycle>,
     /// All episodes, oldest start first.

@@ -12,38 +12,52 @@ use crate::{
 };
 
 mod episodes;
+mod export;
 mod gaps;
 mod history;
+mod retention;
 
 pub use episodes::{
     DeleteEpisode, EditEpisode, Episode, EpisodeKind, EpisodeWritten, GetEpisode, ListEpisodes,
     RecordEpisode,
+};
+pub use export::{
+    CyclesExport, CyclesImported, ExportCursor, ExportCycles, ExportedCycle, ExportedGapAnswer,
+    ExportedRows, IMPORT_ROWS_MAX, ImportCycles, Imported, ImportedCycle, ImportedEpisode,
+    ImportedGapAnswer, ImportedRows, ImportedSymptom,
 };
 pub use gaps::{AnswerGap, GapAnswer, GapAnswered};
 pub use history::{
     GetHistory, History, HistoryCycle, HistoryEpisode, HistorySymptom, OVULATION_TEST, Observation,
     ObservationKind, TEMPERATURE,
 };
+pub use retention::{
+    GetRetention, RETENTION_MONTHS_MAX, RETENTION_MONTHS_MIN, Retention, RetentionSet, SetRetention,
+};
 
 mailbox! {
     /// What the cycles group answers.
     CyclesMailbox of "cycles" {
         people {
-            RecordCycle => CycleWritten, "record_cycle";
-            ListCycles => Page<Cycle>, "list_cycles";
-            GetCycle => Cycle, "get_cycle";
-            EditCycle => CycleWritten, "edit_cycle";
-            DeleteCycle => Deleted, "delete_cycle";
-            LogSymptom => SymptomWritten, "log_symptom";
-            ListSymptoms => Page<Symptom>, "list_symptoms";
-            EditSymptom => SymptomWritten, "edit_symptom";
-            DeleteSymptom => Deleted, "delete_symptom";
-            RecordEpisode => EpisodeWritten, "record_episode";
-            ListEpisodes => Page<Episode>, "list_episodes";
-            GetEpisode => Episode, "get_episode";
-            EditEpisode => EpisodeWritten, "edit_episode";
-            DeleteEpisode => Deleted, "delete_episode";
-            AnswerGap => GapAnswered, "answer_gap";
+            RecordCycle => CycleWritten, "record_cycle", WriteCycles;
+            ListCycles => Page<Cycle>, "list_cycles", ReadCycles;
+            GetCycle => Cycle, "get_cycle", ReadCycles;
+            EditCycle => CycleWritten, "edit_cycle", WriteCycles;
+            DeleteCycle => Deleted, "delete_cycle", WriteCycles;
+            LogSymptom => SymptomWritten, "log_symptom", WriteCycles;
+            ListSymptoms => Page<Symptom>, "list_symptoms", ReadCycles;
+            EditSymptom => SymptomWritten, "edit_symptom", WriteCycles;
+            DeleteSymptom => Deleted, "delete_symptom", WriteCycles;
+            RecordEpisode => EpisodeWritten, "record_episode", WriteCycles;
+            ListEpisodes => Page<Episode>, "list_episodes", ReadCycles;
+            GetEpisode => Episode, "get_episode", ReadCycles;
+            EditEpisode => EpisodeWritten, "edit_episode", WriteCycles;
+            DeleteEpisode => Deleted, "delete_episode", WriteCycles;
+            AnswerGap => GapAnswered, "answer_gap", WriteCycles;
+            GetRetention => Retention, "get_retention", ReadCycles;
+            SetRetention => RetentionSet, "set_retention", WriteCycles;
+            ExportCycles => CyclesExport, "export_cycles", Account;
+            ImportCycles => CyclesImported, "import_cycles", Account;
         }
         services {
             GetHistory => History, "get_history";

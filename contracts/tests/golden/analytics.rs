@@ -181,6 +181,8 @@ fn analytics() {
         user_id,
         version: VERSION,
         as_of_version,
+        erased: false,
+        forget_before: Some(date("2024-03-02")),
         active: Some(PredictedStart {
             prediction_id: PREDICTION,
             anchor_cycle_id: CYCLE,

@@ -6,14 +6,15 @@ use contracts::{
         AnswerGap, CheckCycles, Cycle, CycleMark, CycleWritten, CyclesMailbox, DeleteCycle,
         DeleteEpisode, DeleteSymptom, Deleted, EditCycle, EditEpisode, EditSymptom, Episode,
         EpisodeKind, EpisodeWritten, GapAnswer, GapAnswered, GetCycle, GetEpisode, GetHistory,
-        History, HistoryCycle, HistoryEpisode, HistorySymptom, ListCycles, ListCyclesChanged,
-        ListEpisodes, ListSymptoms, LogSymptom, Observation, ObservationKind, RecordCycle,
-        RecordEpisode, Symptom, SymptomWritten,
+        GetRetention, History, HistoryCycle, HistoryEpisode, HistorySymptom, ListCycles,
+        ListCyclesChanged, ListEpisodes, ListSymptoms, LogSymptom, Observation, ObservationKind,
+        RecordCycle, RecordEpisode, Retention, RetentionSet, SetRetention, Symptom, SymptomWritten,
     },
     page::Page,
 };
 use serde_json::Value;
 
+use super::exports;
 use super::support::{
     CYCLE, EPISODE, PAGE, SYMPTOM, USER, VERSION, assert_group, changed, date, exchange, health,
     time,
@@ -176,6 +177,8 @@ fn history() -> History {
     History {
         user_id: USER,
         version: VERSION,
+        erased: false,
+        forget_before: Some(date("2024-03-02")),
         cycles: answers.map(told).into(),
         episodes: vec![HistoryEpisode {
             kind: EpisodeKind::Breastfeeding,
@@ -204,6 +207,12 @@ fn cycles() {
     };
     let answered = GapAnswered { cycle: Some(cycle()), version: VERSION };
     exchanges.push(exchange(answer, &answered));
+    let retention = Retention { months: Some(24), forget_before: Some(date("2024-03-02")) };
+    exchanges.push(exchange(GetRetention { user_id: USER }, &retention));
+    let set = RetentionSet { retention, version: VERSION };
+    exchanges.push(exchange(SetRetention { user_id: USER, months: Some(24) }, &set));
+    let (mut pages, mut imports) = exports::cycles();
+    exchanges.extend([pages.swap_remove(0), imports.swap_remove(1)]);
     exchanges.push(exchange(GetHistory { user_id: USER }, &history()));
     exchanges.push(exchange(ListCyclesChanged(since), &page));
     exchanges.push(exchange(CheckCycles {}, &health()));

@@ -8,11 +8,21 @@ extern crate lunation_contracts as contracts;
 #[cfg(test)]
 mod analytics;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
 mod cycles;
+#[cfg(test)]
+mod erasures;
+#[cfg(test)]
+mod exports;
 #[cfg(test)]
 mod notifications;
 #[cfg(test)]
 mod refusals;
+#[cfg(test)]
+mod scopes;
+#[cfg(test)]
+mod sessions;
 #[cfg(test)]
 mod support;
 #[cfg(test)]

@@ -14,8 +14,10 @@ fn refusals() {
     let kinds = [
         ErrorKind::Invalid,
         ErrorKind::Unauthenticated,
+        ErrorKind::Forbidden,
         ErrorKind::NotFound,
         ErrorKind::Conflict,
+        ErrorKind::Throttled,
         ErrorKind::Overloaded,
         ErrorKind::Unavailable,
         ErrorKind::Interrupted,
@@ -27,6 +29,7 @@ fn refusals() {
         errors: vec![error],
         ..Refusal::new(ErrorKind::Conflict, "a-code", "A sentence.").with_conflicting_id(11)
     });
+    refusals.push(Refusal::throttled(900));
     let found = serde_json::to_value(&refusals).expect("a JSON");
     let again: Vec<Refusal> = serde_json::from_value(found.clone()).expect("it is understood");
     assert_eq!(again, refusals);

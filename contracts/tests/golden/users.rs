@@ -1,7 +1,7 @@
 //! The users group.
 
 use contracts::{
-    Patch,
+    Patch, Secret,
     users::{
         CheckUsers, GetPerson, GetProfile, GetSigningKeys, ListUsersChanged, Login, Password,
         Person, Register, Session, SigningKeys, UpdateProfile, User, UsersMailbox,
@@ -10,6 +10,7 @@ use contracts::{
 use serde_json::json;
 
 use super::support::{USER, VERSION, assert_group, changed, date, exchange, health, time};
+use super::{credentials, erasures, exports, sessions};
 
 #[test]
 fn users() {
@@ -34,9 +35,15 @@ fn users() {
     let login = Login {
         email: "ada@example.org".to_owned(),
         password: Password::new("correct horse".to_owned()),
+        device: Some("curl/8.5.0".to_owned()),
+        second_factor: None,
     };
-    let session =
-        Session { access_token: "a.b.c".to_owned(), expires_in_seconds: 900, user: user.clone() };
+    let session = Session {
+        access_token: "a.b.c".to_owned(),
+        expires_in_seconds: 900,
+        refresh_token: Secret::from_random(Secret::REFRESH_TOKEN, &[7; 32]),
+        user: user.clone(),
+    };
     let update = UpdateProfile {
         user_id: USER,
         first_name: Patch::Keep,
@@ -51,15 +58,23 @@ fn users() {
         issuer: "lunation".to_owned(),
         audience: "lunation-api".to_owned(),
     };
-    let exchanges = vec![
-        exchange(GetProfile { user_id: USER }, &user),
-        exchange(update, &user),
-        exchange(GetPerson { user_id: USER }, &person),
-        exchange(ListUsersChanged(changed_since), &changed_page),
-        exchange(register, &user),
-        exchange(login, &session),
-        exchange(GetSigningKeys {}, &keys),
-        exchange(CheckUsers {}, &health()),
+    // In the order of the mailbox.
+    let exchanges = [
+        vec![exchange(GetProfile { user_id: USER }, &user), exchange(update, &user)],
+        sessions::people(),
+        credentials::people(),
+        erasures::people(),
+        exports::account(&user),
+        vec![
+            exchange(GetPerson { user_id: USER }, &person),
+            exchange(ListUsersChanged(changed_since), &changed_page),
+        ],
+        erasures::services(),
+        vec![exchange(register, &user), exchange(login, &session)],
+        sessions::open(&session),
+        credentials::open(),
+        erasures::open(),
+        vec![exchange(GetSigningKeys {}, &keys), exchange(CheckUsers {}, &health())],
     ];
-    assert_group::<UsersMailbox>(include_str!("users.json"), exchanges);
+    assert_group::<UsersMailbox>(include_str!("users.json"), exchanges.concat());
 }

@@ -39,7 +39,7 @@ struct Group {
     /// Whether other services ask it for something.
     has_services_ops: bool,
     /// What it tells of.
-    topic: Option<Topic>,
+    topics: &'static [Topic],
     /// What it hears.
     durables: &'static [Durable],
 }
@@ -49,46 +49,59 @@ const GROUPS: [Group; 4] = [
         name: "users",
         credential: Credential::Users,
         has_services_ops: true,
-        topic: Some(Topic::UserChanged),
+        topics: &[Topic::UserChanged, Topic::UserErased],
         durables: &[],
     },
     Group {
         name: "cycles",
         credential: Credential::Cycles,
         has_services_ops: true,
-        topic: Some(Topic::CycleChanged),
-        durables: &[],
+        topics: &[Topic::CycleChanged],
+        durables: &[Durable::CyclesErase],
     },
     Group {
         name: "analytics",
         credential: Credential::Analytics,
         has_services_ops: true,
-        topic: Some(Topic::PredictionChanged),
-        durables: &[Durable::Analytics, Durable::AnalyticsPeople],
+        topics: &[Topic::PredictionChanged],
+        durables: &[Durable::Analytics, Durable::AnalyticsPeople, Durable::AnalyticsErase],
     },
     Group {
         name: "notifications",
         credential: Credential::Notifications,
         has_services_ops: false,
-        topic: None,
-        durables: &[Durable::Notifications],
+        topics: &[],
+        durables: &[Durable::Notifications, Durable::NotificationsErase],
     },
 ];
 
-/// Who asks whom. The keys of access tokens are public; each group verifies tokens with them.
+/// Who asks whom. The keys of access tokens are public; each group verifies tokens with them, and
+/// hears which are taken back.
 const ASKS: [(Credential, &[&str]); 5] = [
     (
         Credential::Gateway,
         &["rpc.users.v1.*", "rpc.cycles.v1.*", "rpc.analytics.v1.*", "rpc.notifications.v1.*"],
     ),
-    (Credential::Cycles, &[SIGNING_KEYS]),
-    (Credential::Analytics, &[SIGNING_KEYS, ANSWER_GAP, "svc.cycles.v1.*", "svc.users.v1.*"]),
-    (Credential::Notifications, &[SIGNING_KEYS, "svc.analytics.v1.*"]),
+    (Credential::Cycles, &[SIGNING_KEYS, REVOCATIONS, LIST_ERASED, ERASURE_DONE]),
+    (
+        Credential::Analytics,
+        &[SIGNING_KEYS, REVOCATIONS, ANSWER_GAP, "svc.cycles.v1.*", "svc.users.v1.*"],
+    ),
+    (
+        Credential::Notifications,
+        &[SIGNING_KEYS, REVOCATIONS, LIST_ERASED, ERASURE_DONE, "svc.analytics.v1.*"],
+    ),
     (Credential::Operator, &["$SRV.>"]),
 ];
 const SIGNING_KEYS: &str = "rpc.users.v1.get_signing_keys";
+/// Ids of sessions that ended: their tokens are not taken any more.
+const REVOCATIONS: &str = "rpc.users.v1.list_revocations";
 /// Analytics asks people about gaps; cycles keeps what they answer. Their own token goes along.
 const ANSWER_GAP: &str = "rpc.cycles.v1.answer_gap";
+/// Who was erased, and that a group holds nothing of somebody any more: all that groups ask of users
+/// which have no use for a date of birth.
+const LIST_ERASED: &str = "svc.users.v1.list_erased";
+const ERASURE_DONE: &str = "svc.users.v1.erasure_done";
 
 /// What `all` is together.
 const ALL: [Credential; 6] = [
@@ -111,6 +124,9 @@ pub fn permissions(credential: Credential) -> Vec<Permission> {
             group.answers(&mut permissions);
             group.carries_events(&mut permissions);
         }
+    }
+    if roles.contains(&Credential::Users) {
+        forgets(&mut permissions);
     }
     if roles.contains(&Credential::Provisioner) {
         provisions(&mut permissions);
@@ -157,7 +173,7 @@ impl Group {
 
     /// Its events, and the durables that it empties.
     fn carries_events(&self, permissions: &mut Vec<Permission>) {
-        if let Some(topic) = self.topic {
+        for topic in self.topics.iter().copied() {
             let stream = streams::name(topic);
             permissions.push(Permission::publish(events(topic)));
             permissions.push(Permission::ask(format!("$JS.API.STREAM.INFO.{stream}")));
@@ -170,6 +186,17 @@ impl Group {
             }
             permissions.push(Permission::publish(format!("$JS.ACK.{stream}.{name}.>")));
             permissions.push(Permission::publish(format!("dlq.{}.>", durable.group())));
+        }
+    }
+}
+
+/// Removes the events and dead letters of who was erased, message by message. Users alone, which
+/// leads the erasure and holds the key that tokens are signed with: no other group has to be trusted
+/// with it. What is removed is ids and versions, and a wake-up that is lost is found by a sweep.
+fn forgets(permissions: &mut Vec<Permission>) {
+    for stream in streams::NAMES {
+        for action in ["GET", "DELETE"] {
+            permissions.push(Permission::ask(format!("$JS.API.STREAM.MSG.{action}.{stream}")));
         }
     }
 }
@@ -207,7 +234,7 @@ fn looks(permissions: &mut Vec<Permission>) {
     permissions.extend(questions.map(|question| Permission::ask(format!("$JS.API.{question}"))));
     let letters = streams::DEAD_LETTERS;
     permissions.push(Permission::ask(format!("$JS.API.STREAM.MSG.DELETE.{letters}")));
-    for topic in [Topic::CycleChanged, Topic::PredictionChanged, Topic::UserChanged] {
+    for topic in Topic::ALL {
         permissions.push(Permission::publish(events(topic)));
     }
     let watched = ["cycle.>", "prediction.>", "user.>", "dlq.>", "$JS.EVENT.ADVISORY.>"];

@@ -17,7 +17,10 @@ use async_nats::{
     jetstream::{self, Context, ErrorCode, response::Response, stream::Info},
 };
 use bytes::Bytes;
-use contracts::events::{Event, Topic};
+use contracts::{
+    UserId,
+    events::{Event, Topic},
+};
 use serde::{Serialize, de::DeserializeOwned};
 use tokio::sync::watch;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -102,6 +105,10 @@ impl JetStreamBus {
     pub(crate) async fn dead_letters(&self, limit: usize) -> Result<Vec<DeadLetter>, BusError> {
         let letters = operator::newest(&self.link, None, limit).await?;
         Ok(letters.into_iter().filter_map(|letter| letter.record).collect())
+    }
+
+    pub(crate) async fn forget(&self, users: &[UserId]) -> Result<usize, BusError> {
+        operator::forget(&self.link, users).await
     }
 
     pub(crate) async fn connection_changed(&self) {

@@ -1,6 +1,9 @@
 //! What travels beside a request and its answer, as headers.
 
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
 
 use async_nats::{
     HeaderMap, HeaderName, HeaderValue,
@@ -17,6 +20,7 @@ const DEADLINE: HeaderName = HeaderName::from_static("Lunation-Deadline");
 const TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");
 const AUTHORIZATION: HeaderName = HeaderName::from_static("Authorization");
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("Idempotency-Key");
+const ORIGIN: HeaderName = HeaderName::from_static("Lunation-Origin");
 const ERROR: HeaderName = HeaderName::from_static(NATS_SERVICE_ERROR);
 const ERROR_CODE: HeaderName = HeaderName::from_static(NATS_SERVICE_ERROR_CODE);
 
@@ -38,6 +42,10 @@ pub(super) fn seal(call: &Call, op: Op) -> HeaderMap {
     if let Some(key) = &call.idempotency_key {
         headers.insert(IDEMPOTENCY_KEY, key.as_str());
     }
+    // Services ask for themselves: no client's address is theirs.
+    if let (Audience::People | Audience::Open, Some(origin)) = (op.audience, call.origin) {
+        headers.insert(ORIGIN, origin.to_string());
+    }
     headers
 }
 
@@ -55,6 +63,7 @@ pub(super) fn open(headers: Option<&HeaderMap>, fresh: impl FnOnce() -> String) 
     Some(Call {
         token: token.and_then(AccessToken::parse),
         idempotency_key: header(IDEMPOTENCY_KEY).and_then(IdempotencyKey::parse),
+        origin: header(ORIGIN).and_then(|value| value.parse::<IpAddr>().ok()),
         ..call
     })
 }
@@ -77,8 +86,10 @@ pub(super) const fn micro_code(kind: ErrorKind) -> u16 {
     match kind {
         ErrorKind::Invalid => 422,
         ErrorKind::Unauthenticated => 401,
+        ErrorKind::Forbidden => 403,
         ErrorKind::NotFound => 404,
         ErrorKind::Conflict => 409,
+        ErrorKind::Throttled => 429,
         ErrorKind::Internal => 500,
         ErrorKind::Overloaded | ErrorKind::Unavailable => 503,
         ErrorKind::Interrupted => 504,
@@ -109,9 +120,11 @@ fn since_1970() -> Duration {
 
 #[cfg(test)]
 mod tests {
+    use contracts::Scope;
+
     use super::*;
 
-    const OP: Op = Op::people("op");
+    const OP: Op = Op::people("op", Scope::ReadCycles);
 
     fn call() -> Call {
         let request_id = RequestId::parse("request-1").unwrap();
@@ -119,6 +132,7 @@ mod tests {
         Call {
             token: AccessToken::parse("a.b.c"),
             idempotency_key: IdempotencyKey::parse("key"),
+            origin: "2001:db8::7".parse().ok(),
             ..call
         }
     }
@@ -134,6 +148,7 @@ mod tests {
         assert_eq!(received.trace, sent.trace);
         assert_eq!(received.token, sent.token);
         assert_eq!(received.idempotency_key, sent.idempotency_key);
+        assert_eq!(received.origin, sent.origin);
         assert_eq!(received.principal, None, "a principal has to be proved");
         let difference =
             sent.deadline.max(received.deadline) - sent.deadline.min(received.deadline);
@@ -145,6 +160,8 @@ mod tests {
         for op in [Op::services("op"), Op::open("op")] {
             assert_eq!(opened(&seal(&call(), op)).token, None);
         }
+        assert_eq!(opened(&seal(&call(), Op::services("op"))).origin, None);
+        assert_eq!(opened(&seal(&call(), Op::open("op"))).origin, call().origin);
     }
 
     #[test]

@@ -75,10 +75,12 @@ const fn name_of(kind: ErrorKind) -> &'static str {
     match kind {
         ErrorKind::Invalid => "invalid",
         ErrorKind::Unauthenticated => "unauthenticated",
+        ErrorKind::Forbidden => "forbidden",
         ErrorKind::NotFound => "not_found",
         ErrorKind::Conflict => "conflict",
         ErrorKind::Overloaded => "overloaded",
         ErrorKind::Unavailable => "unavailable",
+        ErrorKind::Throttled => "throttled",
         ErrorKind::Interrupted => "interrupted",
         ErrorKind::Internal => "internal",
     }

@@ -17,7 +17,7 @@ mod serve;
 use std::sync::Arc;
 
 use contracts::{
-    Call, Handle, Refusal, UserId,
+    Call, Grant, Handle, Refusal,
     wire::{Audience, Op, WireMailbox},
 };
 use futures::future::BoxFuture;
@@ -25,10 +25,10 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{BusError, Connection};
 
-/// Verifies again, where a request arrives, whom its token was issued to.
+/// Verifies again, where a request arrives, whom its token was issued to and what for.
 pub trait Gate: Send + Sync {
-    /// Whom the call's token was issued to; none if it has no token.
-    fn admit<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Option<UserId>, Refusal>>;
+    /// What the call's token proves; none if it has no token.
+    fn admit<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Option<Grant>, Refusal>>;
 }
 
 /// A handle to a group in another process. It outlives connections and replicas.

@@ -11,7 +11,7 @@ use std::{
 use async_nats::{Client, Message, PublishError, Subject, Subscriber, client::PublishErrorKind};
 use bytes::Bytes;
 use contracts::{
-    Call, Handle, Refusal, UserId,
+    Call, Grant, Handle, Refusal,
     wire::{Audience, Op, WireMailbox},
 };
 use futures::{
@@ -186,18 +186,22 @@ impl<M: WireMailbox> Shared<M> {
         if op.audience == Audience::People {
             let proved = self.proved_by(&call).await?;
             let incoming = M::decode(op.name, &message.payload)?;
-            if incoming.on_behalf_of() != Some(proved) {
+            if incoming.on_behalf_of() != Some(proved.user_id) {
                 let (group, op, request_id) = (M::GROUP, op.name, &call.request_id);
                 tracing::warn!(group, op, %request_id, "a token of somebody else was sent");
                 return Err(Refusal::unauthenticated());
             }
-            call.principal = Some(proved);
+            if op.scope.is_none_or(|scope| !proved.scopes.allow(scope)) {
+                return Err(Refusal::insufficient_scope());
+            }
+            call.principal = Some(proved.user_id);
+            call.session = Some(proved.session_id);
             return incoming.ask(self.local.clone(), call).await;
         }
         M::decode(op.name, &message.payload)?.ask(self.local.clone(), call).await
     }
 
-    async fn proved_by(&self, call: &Call) -> Result<UserId, Refusal> {
+    async fn proved_by(&self, call: &Call) -> Result<Grant, Refusal> {
         match timeout_at(call.deadline.into(), self.gate.admit(call)).await {
             Ok(admitted) => admitted?.ok_or_else(Refusal::unauthenticated),
             Err(_elapsed) => Err(Refusal::unavailable()),

@@ -9,7 +9,7 @@ use contracts::{
 
 use super::*;
 
-const GOLDEN: [(Topic, Verb, &str); 3] = [
+const GOLDEN: [(Topic, Verb, &str); 4] = [
     (Topic::CycleChanged, Verb::Recorded, include_str!("../../tests/golden/cycle_changed.txt")),
     (
         Topic::PredictionChanged,
@@ -17,6 +17,7 @@ const GOLDEN: [(Topic, Verb, &str); 3] = [
         include_str!("../../tests/golden/prediction_changed.txt"),
     ),
     (Topic::UserChanged, Verb::Edited, include_str!("../../tests/golden/user_changed.txt")),
+    (Topic::UserErased, Verb::Deleted, include_str!("../../tests/golden/user_erased.txt")),
 ];
 
 fn event(topic: Topic, verb: Verb) -> Event {

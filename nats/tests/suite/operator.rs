@@ -288,7 +288,7 @@ async fn the_status_has_every_stream_durable_and_service() {
 
     let bus = crate::support::connect(&server.url()).await;
     let made = bus.provision().await.unwrap();
-    assert_eq!(made.len(), 7);
+    assert_eq!(made.len(), 10);
     assert!(made.iter().all(|it| it.change == nats::Change::Created), "{made:?}");
     let again = bus.provision().await.unwrap();
     assert!(again.iter().all(|it| it.change == nats::Change::None), "{again:?}");

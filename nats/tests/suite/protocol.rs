@@ -65,7 +65,7 @@ async fn streams_and_durables_are_as_designed() {
     let wake_ups = [
         ("CYCLES", vec!["cycle.changed.v1.>"]),
         ("PREDICTIONS", vec!["prediction.changed.v1.>"]),
-        ("USERS", vec!["user.changed.v1.>", "user.erased.v1.>", "user.erasure_done.v1.>"]),
+        ("USERS", vec!["user.changed.v1.>", "user.erased.v1.>"]),
     ];
     for (name, subjects) in wake_ups {
         let config = context.get_stream(name).await.unwrap().cached_info().config.clone();
@@ -90,6 +90,9 @@ async fn streams_and_durables_are_as_designed() {
         ("CYCLES", "analytics", "cycle.changed.v1.>"),
         ("USERS", "analytics-people", "user.changed.v1.>"),
         ("PREDICTIONS", "notifications", "prediction.changed.v1.>"),
+        ("USERS", "cycles-erase", "user.erased.v1.>"),
+        ("USERS", "analytics-erase", "user.erased.v1.>"),
+        ("USERS", "notifications-erase", "user.erased.v1.>"),
     ] {
         let consumer: consumer::PullConsumer =
             context.get_consumer_from_stream(name, stream).await.unwrap();

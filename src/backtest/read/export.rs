@@ -1,14 +1,17 @@
-//! JSON: what one user has logged, as the API answers it.
+//! JSON: what one user has logged: an export, or a page of cycles, as the API answers them.
 
 use std::{fs::File, io::ErrorKind, path::Path};
 
 use anyhow::{Result, anyhow, bail};
 use chrono::NaiveDate;
-use prediction::{CycleNote, EpisodeKind, History};
+use prediction::{CycleNote, CyclesInGap, EpisodeKind, History};
 use serde::Deserialize;
 
 use super::{Age, CYCLES_MAX, Place, Take, logged, logs, text, unreadable};
 use crate::backtest::case::Case;
+
+/// The version of exports that is read.
+const VERSION: u32 = 1;
 
 #[derive(Deserialize)]
 struct Export {
@@ -17,6 +20,15 @@ struct Export {
     total: Option<usize>,
     #[serde(default)]
     episodes: Vec<Episode>,
+    /// Of an export.
+    profile: Option<Profile>,
+    /// Of an export: its version, and that it was not broken off.
+    version: Option<u32>,
+    complete: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct Profile {
     date_of_birth: Option<NaiveDate>,
 }
 
@@ -25,6 +37,22 @@ struct Cycle {
     start_date: NaiveDate,
     #[serde(default)]
     excluded: bool,
+    gap_answer: Option<GapAnswer>,
+}
+
+/// What was said about the days to the next start.
+#[derive(Deserialize)]
+struct GapAnswer {
+    /// The start that ended them when it was asked; none: there was none yet.
+    next_start: Option<NaiveDate>,
+    answer: Answer,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Answer {
+    NoneMissed,
+    MissedUnknown,
 }
 
 #[derive(Deserialize)]
@@ -49,7 +77,13 @@ enum Kind {
 pub(super) fn each(path: &Path, file: File, number: u32, take: Take<'_>) -> Result<()> {
     let text = text(file).map_err(|error| unreadable(path, &error))?;
     let export: Export = serde_json::from_reader(text).map_err(|error| refused(path, &error))?;
-    let Export { mut cycles, total, episodes, date_of_birth } = export;
+    let Export { mut cycles, total, episodes, profile, version, complete } = export;
+    if version.is_some_and(|version| version != VERSION) {
+        bail!("{}: an export of a version that is not known here", path.display());
+    }
+    if version.is_some() && complete != Some(true) {
+        bail!("{}: an export that was broken off", path.display());
+    }
     if let Some(total) = total.filter(|total| *total != cycles.len()) {
         let shown = path.display();
         bail!("{shown}: a page with {} of {total} cycles; put all of them into one", cycles.len());
@@ -61,12 +95,28 @@ pub(super) fn each(path: &Path, file: File, number: u32, take: Take<'_>) -> Resu
     let starts: Vec<NaiveDate> = cycles.iter().map(|cycle| cycle.start_date).collect();
     let twice = |_| anyhow!("{}: two cycles start on the same day", path.display());
     let history = History::new(logged(&starts)).map_err(twice)?;
-    let notes: Vec<CycleNote> =
-        cycles.iter().map(|cycle| CycleNote { excluded: cycle.excluded, answer: None }).collect();
+    let next_starts = starts.iter().skip(1).copied().map(Some).chain([None]);
+    let notes: Vec<CycleNote> = cycles.iter().zip(next_starts).map(Cycle::note).collect();
+    let date_of_birth = profile.and_then(|profile| profile.date_of_birth);
     let episodes: Vec<_> = episodes.into_iter().map(prediction::Episode::from).collect();
     let client = format!("export {number}");
     let logs = logs(&client, Age::Born(date_of_birth), &history, &notes, &episodes);
     logs.into_iter().map(Case::Log).try_for_each(take)
+}
+
+impl Cycle {
+    /// What counts of it besides its start. An answer about another gap does not, as in the product.
+    fn note((cycle, next_start): (&Self, Option<NaiveDate>)) -> CycleNote {
+        let Self { start_date: _, excluded, gap_answer } = cycle;
+        let answer = gap_answer
+            .as_ref()
+            .filter(|gap| gap.next_start.is_none() || gap.next_start == next_start);
+        let answer = answer.map(|gap| match gap.answer {
+            Answer::NoneMissed => CyclesInGap::One,
+            Answer::MissedUnknown => CyclesInGap::TwoOrThree,
+        });
+        CycleNote { excluded: *excluded, answer }
+    }
 }
 
 impl From<Episode> for prediction::Episode {
@@ -94,9 +144,9 @@ fn refused(path: &Path, error: &serde_json::Error) -> anyhow::Error {
             let kind = error.io_error_kind().unwrap_or(ErrorKind::Other);
             anyhow!("{}: {kind}", path.display())
         }
-        serde_json::error::Category::Data => {
-            place.error(format_args!("column {column}: not what GET /api/cycles/cycles answers"))
-        }
+        serde_json::error::Category::Data => place.error(format_args!(
+            "column {column}: not an export, nor what GET /api/cycles/cycles answers"
+        )),
         _ => place.error(format_args!("column {column}: not JSON")),
     }
 }

@@ -2,11 +2,14 @@
 //! the API document by the client itself; here is what a document cannot say.
 
 mod analytics;
+mod credentials;
 mod cycles;
 mod episodes;
 mod every_endpoint;
 mod idempotency;
 mod notifications;
+mod scopes;
+mod sessions;
 mod symptoms;
 mod tokens;
 mod users;
@@ -21,6 +24,9 @@ in_every_shape! {
     async fn of_accounts_and_of_every_endpoint(app: &App) {
         users::all(app).await;
         tokens::all(app).await;
+        sessions::all(app).await;
+        scopes::all(app).await;
+        credentials::all(app).await;
         every_endpoint::all(app).await;
     }
 

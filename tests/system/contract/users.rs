@@ -84,7 +84,8 @@ async fn signing_in(app: &App) {
         let answer = sign_in(email, " pass 123 ").await.expect(StatusCode::OK);
         assert_eq!(answer["message"], "Login successful");
         assert_eq!(answer["token_type"], "Bearer");
-        assert!(answer["expires_in"].as_i64().unwrap() > 0);
+        assert_eq!(answer["expires_in"], 600);
+        assert!(answer["refresh_token"].as_str().unwrap().starts_with("lunr_"));
         assert_eq!(answer["token"].as_str().unwrap().split('.').count(), 3);
         assert_eq!(answer["user"], user);
     }

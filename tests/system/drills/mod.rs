@@ -43,7 +43,7 @@ impl Drill {
         let people: Vec<Person> = (1..=PEOPLE)
             .map(|id| {
                 let minted = app.minted(id);
-                Person { id: minted.id, token: minted.token }
+                Person::with_token(minted.id, minted.token)
             })
             .collect();
         let load = Load::start(addresses(&app), &people, settings).unwrap();

@@ -160,7 +160,8 @@ impl App {
     /// which registering would cost more than what is measured.
     pub(crate) fn minted(&self, id: i64) -> Person {
         let pem = std::fs::read(self.data_dir().join("signing-key.pem")).unwrap();
-        Person { client: self.client(), id, token: mint(&pem, id) }
+        let (token, refresh_token) = (mint(&pem, id), String::new());
+        Person { client: self.client(), id, token, refresh_token }
     }
 
     /// Everything that the processes have printed so far.
@@ -244,6 +245,16 @@ impl App {
             let key = self.data_dir().join("signing-key.pem").display().to_string();
             start.environment.insert("LUNATION_AUTH_SIGNING_KEY_FILE".to_owned(), key);
         }
+        if ["users", "cycles"].contains(&group) {
+            // They open what is sealed with the same keys, too.
+            let first = if group == "users" { "data" } else { group };
+            let first = self.directory.path().join(first);
+            if data_dir != first {
+                let keys = first.join(format!("sealing-keys-{group}")).display().to_string();
+                let variable = format!("LUNATION_{}_SEALING_KEY_FILE", group.to_uppercase());
+                start.environment.insert(variable, keys);
+            }
+        }
         Process::start(&data_dir, &start).await
     }
 
@@ -303,6 +314,7 @@ fn mint(pem: &[u8], id: i64) -> String {
     let claims = serde_json::json!({
         "iss": "lunation", "aud": "lunation", "sub": id.to_string(),
         "iat": now, "nbf": now, "exp": now + 3600, "jti": format!("minted-{id}"),
+        "sid": format!("00000000-0000-4000-8000-{id:012x}"), "scope": contracts::Scopes::ALL,
     });
     jsonwebtoken::encode(&header, &claims, &key).unwrap()
 }

@@ -33,6 +33,8 @@ pub(crate) struct Person {
     pub(crate) client: Client,
     pub(crate) id: i64,
     pub(crate) token: String,
+    /// Empty for somebody whose token the test made itself.
+    pub(crate) refresh_token: String,
 }
 
 /// The password of everybody here: what the development profile accepts.
@@ -80,10 +82,17 @@ impl Client {
     pub(crate) async fn login(&self, email: &str) -> Person {
         let body = json!({"email": email, "password": PASSWORD});
         let answer = self.post("/api/users/login", &body).await.expect(StatusCode::OK);
+        self.signed_in(&answer)
+    }
+
+    /// Whom the answer to a sign-in or refresh is about.
+    pub(crate) fn signed_in(&self, answer: &Value) -> Person {
+        let text = |member: &str| answer[member].as_str().unwrap().to_owned();
         Person {
             client: self.clone(),
             id: answer["user"]["id"].as_i64().unwrap(),
-            token: answer["token"].as_str().unwrap().to_owned(),
+            token: text("token"),
+            refresh_token: text("refresh_token"),
         }
     }
 }
@@ -109,6 +118,18 @@ impl Person {
 
     pub(crate) async fn put(&self, path: &str, body: &Value) -> Answer {
         Answer::of(self.request(Method::PUT, path).json(body)).await
+    }
+
+    /// Goes on with the session.
+    pub(crate) async fn refresh(&self) -> Answer {
+        let body = json!({"refresh_token": self.refresh_token});
+        self.client.post("/api/users/refresh", &body).await
+    }
+
+    /// The id of the session, which is in the token.
+    pub(crate) fn session_id(&self) -> String {
+        let claims: Value = jsonwebtoken::dangerous::insecure_decode(&self.token).unwrap().claims;
+        claims["sid"].as_str().unwrap().to_owned()
     }
 
     pub(crate) async fn delete(&self, path: &str) -> Answer {

@@ -13,6 +13,8 @@ pub(crate) mod postgres;
 pub(crate) mod process;
 #[path = "../../../actors/runtime/tests/support/signals.rs"]
 pub(crate) mod signals;
+#[path = "../../../actors/runtime/tests/support/smtp.rs"]
+pub(crate) mod smtp;
 pub(crate) mod template;
 pub(crate) mod wait;
 

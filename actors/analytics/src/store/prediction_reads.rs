@@ -94,11 +94,13 @@ pub(crate) async fn prediction_active_for_user(
         r#"SELECT
                coalesce((SELECT version FROM outbox WHERE topic = $2 AND user_id = $1), 0)
                    AS "version!",
-               coalesce((SELECT applied_version FROM subject WHERE user_id = $1), 0)
+               coalesce(subject.applied_version, 0)
                    AS "as_of_version!",
+               subject.erased_at IS NOT NULL AS "erased!", subject.forget_before AS "forget_before?",
                active.id AS "id?", active.anchor_cycle_id AS "anchor_cycle_id?",
                active.predicted_start_date AS "predicted_start_date?"
            FROM (VALUES (true)) AS always(yes)
+           LEFT JOIN subject ON subject.user_id = $1
            LEFT JOIN prediction active ON active.user_id = $1 AND active.is_active"#,
         user_id.get(),
         Topic::PredictionChanged.name(),
@@ -116,6 +118,8 @@ pub(crate) async fn prediction_active_for_user(
         user_id,
         version: Version::new(row.version),
         as_of_version: Version::new(row.as_of_version),
+        erased: row.erased,
+        forget_before: row.forget_before,
         active: active(),
     })
 }

@@ -52,8 +52,8 @@ pub(crate) async fn subject_advance_in_txn(
     let advanced = sqlx::query_scalar!(
         r#"INSERT INTO subject AS s (user_id, applied_version, person_version, date_of_birth,
                model_number, forecast_day, forecast_due, known, total_cycles,
-               average_cycle_length, average_period_length, cycle_regularity)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
+               average_cycle_length, average_period_length, cycle_regularity, forget_before)
+           VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $16)
            ON CONFLICT (user_id) DO UPDATE SET
                applied_version = excluded.applied_version,
                person_version = excluded.person_version,
@@ -69,7 +69,8 @@ pub(crate) async fn subject_advance_in_txn(
                total_cycles = excluded.total_cycles,
                average_cycle_length = excluded.average_cycle_length,
                average_period_length = excluded.average_period_length,
-               cycle_regularity = excluded.cycle_regularity
+               cycle_regularity = excluded.cycle_regularity,
+               forget_before = excluded.forget_before
            WHERE s.erased_at IS NULL
              AND s.applied_version <= excluded.applied_version
              AND coalesce(s.person_version, -1) <= coalesce(excluded.person_version, -1)
@@ -94,6 +95,7 @@ pub(crate) async fn subject_advance_in_txn(
         believed.map(|key| key.cycles.get()),
         believed.and_then(|key| key.person).map(Version::get),
         believed.map(|key| key.day),
+        derived.forget_before,
     )
     .fetch_optional(&mut *connection)
     .await?;

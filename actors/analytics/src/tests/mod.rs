@@ -7,6 +7,7 @@ mod postgres;
 mod calendar;
 mod coalescing;
 mod days;
+mod erasure;
 mod guards;
 mod insights;
 mod life;
@@ -36,6 +37,7 @@ use contracts::{
     analytics::{
         AnalyticsMailbox, CycleAnalyticsList, ListCycleAnalytics, ListPredictions, PredictionList,
     },
+    events::{Event, SCHEMA, Topic, Verb, WakeUp},
     page::PageRequest,
 };
 use nats::{Bus, Durable};
@@ -99,7 +101,8 @@ impl Process {
             application_name: "analytics-test".to_owned(),
         };
         let pool = database::open(&options).unwrap();
-        let bus = Bus::memory(&[Durable::Analytics, Durable::AnalyticsPeople]);
+        let bus =
+            Bus::memory(&[Durable::Analytics, Durable::AnalyticsPeople, Durable::AnalyticsErase]);
         let assembly = Assembly::new(Dependencies {
             pool: pool.clone(),
             relay_pool: database::open_relaxed(&options).unwrap(),
@@ -203,6 +206,21 @@ fn call() -> Call {
 
 fn user(number: i64) -> UserId {
     UserId::new(number)
+}
+
+/// Delivers an event as a relay does: again, for as long as somebody asks for that.
+async fn deliver(process: &Process, topic: Topic, user_id: UserId, version: i64) {
+    let (event_id, version) = (Ids.event_id(), Version::new(version));
+    let wake_up = WakeUp { event_id, user_id, version, verb: Verb::Deleted, schema: SCHEMA };
+    let event = Event { topic, wake_up, request_id: Ids.request_id("test"), trace: Ids.trace() };
+    let mut attempt = 0;
+    loop {
+        attempt += 1;
+        match process.bus.publish(&event, attempt).await {
+            Ok(_) => return,
+            Err(error) => tokio::time::sleep(error.retry_after().unwrap_or_default()).await,
+        }
+    }
 }
 
 /// Looks again and again, until it holds or too much time has passed.

@@ -48,9 +48,20 @@ pub(super) struct Owner {
     pub(super) tells_changes: AtomicBool,
     /// The longest pause between taking a snapshot and answering with it.
     pub(super) pause_max: Mutex<Duration>,
+    /// Who was erased, and how often that was reported to be done.
+    pub(super) erased: Mutex<BTreeMap<UserId, usize>>,
 }
 
 impl Owner {
+    /// The facts of a user are gone.
+    pub(super) fn forget(&self, user_id: UserId) {
+        self.histories
+            .lock()
+            .unwrap()
+            .insert(user_id, History { erased: true, ..nothing_logged(user_id) });
+        self.people.lock().unwrap().remove(&user_id);
+    }
+
     pub(super) fn history(&self, user_id: UserId) -> History {
         let histories = self.histories.lock().unwrap();
         histories.get(&user_id).cloned().unwrap_or_else(|| nothing_logged(user_id))
@@ -302,6 +313,15 @@ impl Transport<UsersMailbox> for WayToPeople {
                     let all = people.values().map(|person| (person.user_id, person.version));
                     reply.answer(Ok(self.0.changed(all, &request.0)));
                 }
+                UsersMailbox::ListErased(request, reply) => {
+                    let erased = self.0.erased.lock().unwrap();
+                    let all = erased.keys().map(|user_id| (*user_id, Version::FIRST));
+                    reply.answer(Ok(self.0.changed(all, &request.0)));
+                }
+                UsersMailbox::ReportErased(request, reply) => {
+                    *self.0.erased.lock().unwrap().entry(request.user_id).or_default() += 1;
+                    reply.answer(Ok(()));
+                }
                 _ => return Err(Refusal::unavailable()),
             }
             Ok(opened)
@@ -313,6 +333,8 @@ fn nothing_logged(user_id: UserId) -> History {
     History {
         user_id,
         version: Version::ZERO,
+        erased: false,
+        forget_before: None,
         cycles: Vec::new(),
         episodes: Vec::new(),
         observations: Vec::new(),

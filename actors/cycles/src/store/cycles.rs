@@ -2,13 +2,14 @@
 
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
-    CycleId, SymptomId, UserId,
-    cycles::{Cycle, Symptom},
+    CycleId, UserId,
+    cycles::Cycle,
     page::{Page, PageRequest},
 };
 use sqlx::{PgConnection, PgExecutor};
 
-use crate::{observation, timeline, writes::Stamp};
+use super::symptoms::SymptomRow;
+use crate::{observation, sealed::UserKey, timeline, writes::Stamp};
 
 /// Which cycles of a user.
 #[derive(Clone, Copy, Default)]
@@ -52,6 +53,7 @@ pub(crate) struct InsertedCycle {
 pub(crate) async fn cycle_page(
     executor: impl PgExecutor<'_>,
     user_id: UserId,
+    key: &mut UserKey<'_>,
     filter: CycleFilter,
     page: PageRequest,
 ) -> Result<Page<Cycle>, sqlx::Error> {
@@ -89,8 +91,12 @@ pub(crate) async fn cycle_page(
                   page.created_at AS "created_at?", page.updated_at AS "updated_at?",
                   symptom.id AS "symptom_id?", symptom.date AS "date?",
                   symptom.symptom_type AS "symptom_type?", symptom.value AS "value?",
-                  symptom.severity AS "severity?", symptom.notes AS "notes?",
-                  symptom.created_at AS "symptom_created_at?"
+                  symptom.value_sealed AS "value_sealed?", symptom.severity AS "severity?",
+                  symptom.notes AS "notes?", symptom.notes_sealed AS "notes_sealed?",
+                  symptom.created_at AS "symptom_created_at?",
+                  CASE WHEN num_nonnulls(symptom.value_sealed, symptom.notes_sealed) > 0 THEN
+                      (SELECT wrapped FROM data_key WHERE user_id = $1)
+                  END AS "wrapped?"
            FROM (SELECT count(*) AS total FROM matching) counted
            CROSS JOIN usual
            LEFT JOIN page ON true
@@ -114,7 +120,7 @@ pub(crate) async fn cycle_page(
             cycles.push(cycle);
         }
         if let (Some(last), Some(symptom)) = (cycles.last_mut(), symptom) {
-            last.symptoms.push(symptom);
+            last.symptoms.push(symptom.open(user_id, key)?);
         }
     }
     Ok(Page { rows: cycles, total })
@@ -124,11 +130,12 @@ pub(crate) async fn cycle_page(
 pub(crate) async fn cycle_get(
     executor: impl PgExecutor<'_>,
     user_id: UserId,
+    key: &mut UserKey<'_>,
     cycle_id: CycleId,
 ) -> Result<Option<Cycle>, sqlx::Error> {
     let filter = CycleFilter { only: Some(cycle_id), from: None, to: None };
     let one = PageRequest { limit: 1, offset: 0 };
-    let page = cycle_page(executor, user_id, filter, one).await?;
+    let page = cycle_page(executor, user_id, key, filter, one).await?;
     Ok(page.rows.into_iter().next())
 }
 
@@ -286,14 +293,17 @@ struct CycleRow {
     date: Option<NaiveDate>,
     symptom_type: Option<String>,
     value: Option<String>,
+    value_sealed: Option<Vec<u8>>,
     severity: Option<i16>,
     notes: Option<String>,
+    notes_sealed: Option<Vec<u8>>,
     symptom_created_at: Option<DateTime<Utc>>,
+    wrapped: Option<Vec<u8>>,
 }
 
 impl CycleRow {
     /// The cycle, still without symptoms, and the symptom; none in the one row of an empty page.
-    fn into_parts(self, user_id: UserId) -> Option<(Cycle, Option<Symptom>)> {
+    fn into_parts(self, user_id: UserId) -> Option<(Cycle, Option<SymptomRow>)> {
         let Self {
             total: _,
             median,
@@ -309,9 +319,12 @@ impl CycleRow {
             date,
             symptom_type,
             value,
+            value_sealed,
             severity,
             notes,
+            notes_sealed,
             symptom_created_at,
+            wrapped,
         } = self;
         let (cycle_id, start_date) = (CycleId::new(id?), start_date?);
         let cycle_length = timeline::cycle_length(start_date, next_start);
@@ -329,16 +342,18 @@ impl CycleRow {
             symptoms: Vec::new(),
         };
         let symptom = || {
-            Some(Symptom {
-                id: SymptomId::new(symptom_id?),
-                cycle_id,
-                user_id,
+            Some(SymptomRow {
+                id: symptom_id?,
+                cycle_id: cycle_id.get(),
                 date: date?,
                 symptom_type: symptom_type?,
-                value: value?,
+                value,
+                value_sealed,
                 severity,
                 notes,
+                notes_sealed,
                 created_at: symptom_created_at?,
+                wrapped,
             })
         };
         Some((cycle, symptom()))

@@ -164,18 +164,18 @@ pub(crate) async fn episode_delete(
     .await
 }
 
-struct EpisodeRow {
-    id: i64,
-    kind: String,
-    start_date: NaiveDate,
-    end_date: Option<NaiveDate>,
-    created_at: DateTime<Utc>,
-    updated_at: DateTime<Utc>,
+pub(super) struct EpisodeRow {
+    pub(super) id: i64,
+    pub(super) kind: String,
+    pub(super) start_date: NaiveDate,
+    pub(super) end_date: Option<NaiveDate>,
+    pub(super) created_at: DateTime<Utc>,
+    pub(super) updated_at: DateTime<Utc>,
 }
 
 impl EpisodeRow {
     /// None if the kind is one of a later version that this process does not know.
-    fn into_episode(self, user_id: UserId) -> Option<Episode> {
+    pub(super) fn into_episode(self, user_id: UserId) -> Option<Episode> {
         let Self { id, kind, start_date, end_date, created_at, updated_at } = self;
         Some(Episode {
             id: EpisodeId::new(id),

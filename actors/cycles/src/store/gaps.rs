@@ -1,7 +1,7 @@
 //! What users said about gaps.
 
 use chrono::NaiveDate;
-use contracts::{CycleId, UserId};
+use contracts::{CycleId, UserId, cycles::GapAnswer};
 use sqlx::{PgConnection, PgExecutor};
 
 use crate::{timeline::AskedGap, writes::Stamp};
@@ -17,7 +17,7 @@ pub(crate) enum KeptAnswer {
 
 impl KeptAnswer {
     /// The word in the table; its constraint `gap_answer_known` knows the same ones.
-    const fn name(self) -> &'static str {
+    pub(super) const fn name(self) -> &'static str {
         match self {
             Self::NoneMissed => "none_missed",
             Self::MissedUnknown => "missed_unknown",
@@ -27,6 +27,15 @@ impl KeptAnswer {
     /// The answer of a word, as it stands in the table.
     pub(super) fn parse(word: &str) -> Option<Self> {
         [Self::NoneMissed, Self::MissedUnknown].into_iter().find(|answer| answer.name() == word)
+    }
+}
+
+impl From<KeptAnswer> for GapAnswer {
+    fn from(answer: KeptAnswer) -> Self {
+        match answer {
+            KeptAnswer::NoneMissed => Self::NoneMissed,
+            KeptAnswer::MissedUnknown => Self::MissedUnknown,
+        }
     }
 }
 

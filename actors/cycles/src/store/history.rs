@@ -10,7 +10,11 @@ use serde::Deserialize;
 use sqlx::{PgExecutor, types::Json};
 
 use super::{episodes, gaps::KeptAnswer};
-use crate::{observation, timeline::AskedGap};
+use crate::{
+    observation,
+    sealed::{Column, UserKey},
+    timeline::AskedGap,
+};
 
 /// Predictions look back on so many cycles; what was observed before says nothing.
 const CYCLES_OBSERVED: i64 = 36;
@@ -23,6 +27,7 @@ const DAYS_MAX: i64 = 2_000;
 pub(crate) async fn history_get(
     executor: impl PgExecutor<'_>,
     user_id: UserId,
+    mut key: UserKey<'_>,
 ) -> Result<History, sqlx::Error> {
     let observed = observation::TYPES.map(str::to_owned);
     let row = sqlx::query_as!(
@@ -32,7 +37,7 @@ pub(crate) async fn history_get(
                    SELECT start_date FROM cycle WHERE user_id = $1
                    ORDER BY start_date DESC LIMIT $3) newest
            ), observation AS (
-               SELECT id, date, symptom_type, value FROM symptom
+               SELECT id, date, symptom_type, value, value_sealed FROM symptom
                WHERE user_id = $1 AND date >= (SELECT since FROM recent)
                  AND symptom_type = ANY($5)
                ORDER BY date DESC, id DESC LIMIT $4
@@ -43,6 +48,8 @@ pub(crate) async fn history_get(
                ORDER BY date DESC, id DESC LIMIT $4
            )
            SELECT (SELECT version FROM outbox WHERE topic = $2 AND user_id = $1) AS version,
+                  EXISTS (SELECT FROM erased WHERE user_id = $1) AS "erased!",
+                  (SELECT forget_before FROM retention WHERE user_id = $1) AS forget_before,
                   (SELECT json_agg(json_build_object(
                               'id', cycle.id, 'start_date', cycle.start_date,
                               'end_date', cycle.end_date, 'excluded', cycle.excluded,
@@ -60,9 +67,14 @@ pub(crate) async fn history_get(
                                                      'end_date', end_date)
                           ORDER BY start_date, id)
                    FROM episode WHERE user_id = $1) AS "episodes: Json<Vec<EpisodeRow>>",
-                  (SELECT json_agg(json_build_object('date', date, 'symptom_type', symptom_type,
-                                                     'value', value) ORDER BY date, id)
+                  (SELECT json_agg(json_build_object('id', id, 'date', date,
+                                                     'symptom_type', symptom_type, 'value', value)
+                          ORDER BY date, id)
                    FROM observation) AS "observations: Json<Vec<ObservationRow>>",
+                  (SELECT array_agg(value_sealed ORDER BY date, id)
+                   FROM observation) AS "values_sealed: Vec<Option<Vec<u8>>>",
+                  (SELECT wrapped FROM data_key WHERE user_id = $1
+                   AND EXISTS (SELECT FROM observation WHERE value_sealed IS NOT NULL)) AS wrapped,
                   (SELECT json_agg(json_build_object('date', date, 'symptom_type', symptom_type)
                           ORDER BY date, id)
                    FROM other) AS "symptoms: Json<Vec<SymptomRow>>""#,
@@ -75,30 +87,49 @@ pub(crate) async fn history_get(
     .fetch_one(executor)
     .await?;
 
-    Ok(row.into_history(user_id))
+    key.learn(row.wrapped.as_deref())?;
+    Ok(row.into_history(user_id, &key))
 }
 
 /// What the statement gives. An aggregate of no rows is null.
 struct HistoryRow {
     version: Option<i64>,
+    erased: bool,
+    forget_before: Option<NaiveDate>,
     cycles: Option<Json<Vec<CycleRow>>>,
     episodes: Option<Json<Vec<EpisodeRow>>>,
     observations: Option<Json<Vec<ObservationRow>>>,
+    /// Beside the observations, in their order.
+    values_sealed: Option<Vec<Option<Vec<u8>>>>,
+    wrapped: Option<Vec<u8>>,
     symptoms: Option<Json<Vec<SymptomRow>>>,
 }
 
 impl HistoryRow {
-    fn into_history(self, user_id: UserId) -> History {
-        let Self { version, cycles, episodes, observations, symptoms } = self;
+    fn into_history(self, user_id: UserId, key: &UserKey<'_>) -> History {
+        let Self {
+            version,
+            erased,
+            forget_before,
+            cycles,
+            episodes,
+            observations,
+            values_sealed,
+            wrapped: _,
+            symptoms,
+        } = self;
         let episodes = episodes.into_iter().flat_map(|rows| rows.0);
-        let observations = observations.into_iter().flat_map(|rows| rows.0);
+        let observations = observations.map_or_else(Vec::new, |rows| rows.0);
+        let values = observation_values(user_id, key, &observations, values_sealed);
         let symptoms = symptoms.into_iter().flat_map(|rows| rows.0);
         History {
             user_id,
             version: version.map_or(Version::ZERO, Version::new),
+            erased,
+            forget_before,
             cycles: cycles.map_or_else(Vec::new, |rows| history_cycles(rows.0)),
             episodes: episodes.filter_map(EpisodeRow::into_episode).collect(),
-            observations: observations.filter_map(ObservationRow::into_observation).collect(),
+            observations: values.filter_map(|(row, value)| row.observation(&value)).collect(),
             symptoms: symptoms.map(SymptomRow::into_symptom).collect(),
         }
     }
@@ -180,16 +211,41 @@ impl EpisodeRow {
 
 #[derive(Deserialize)]
 struct ObservationRow {
+    id: i64,
     date: NaiveDate,
     symptom_type: String,
-    value: String,
+    /// None if it is sealed.
+    value: Option<String>,
 }
 
 impl ObservationRow {
-    fn into_observation(self) -> Option<Observation> {
-        let Self { date, symptom_type, value } = self;
-        Some(Observation { date, kind: observation::read(&symptom_type, &value)? })
+    fn observation(&self, value: &str) -> Option<Observation> {
+        let kind = observation::read(&self.symptom_type, value)?;
+        Some(Observation { date: self.date, kind })
     }
+}
+
+/// The signs of ovulation with their values. One that cannot be opened says nothing: an operator has
+/// to know, and predictions go on without it.
+fn observation_values<'rows>(
+    user_id: UserId,
+    key: &UserKey<'_>,
+    rows: &'rows [ObservationRow],
+    sealed: Option<Vec<Option<Vec<u8>>>>,
+) -> impl Iterator<Item = (&'rows ObservationRow, String)> + use<'rows> {
+    let (mut values, mut broken) = (Vec::with_capacity(rows.len()), 0);
+    for (row, sealed) in rows.iter().zip(sealed.unwrap_or_default()) {
+        let value = match (&row.value, sealed) {
+            (_, Some(sealed)) => key.open(Column::Value, row.id, &sealed).ok(),
+            (in_clear, None) => in_clear.clone(),
+        };
+        broken += usize::from(value.is_none());
+        values.extend(value.map(|value| (row, value)));
+    }
+    if broken > 0 {
+        tracing::error!(%user_id, broken, "signs of ovulation cannot be opened");
+    }
+    values.into_iter()
 }
 
 #[derive(Deserialize)]

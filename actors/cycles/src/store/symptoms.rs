@@ -3,12 +3,16 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
     CycleId, SymptomId, UserId,
-    cycles::{LogSymptom, Symptom},
+    cycles::Symptom,
     page::{Page, PageRequest},
 };
 use sqlx::{PgConnection, PgExecutor};
 
-use crate::observation;
+use super::cycles::CycleDates;
+use crate::{
+    observation,
+    sealed::{Column, UserKey},
+};
 
 /// Which symptoms of a user.
 pub(crate) struct SymptomFilter {
@@ -22,10 +26,21 @@ pub(crate) struct SymptomFilter {
     pub(crate) to: Option<NaiveDate>,
 }
 
+/// What has to be known before a symptom is inserted.
+pub(crate) struct SymptomPlace {
+    /// The cycle that it shall belong to.
+    pub(crate) cycle: CycleDates,
+    /// The id that it gets, which is a part of what its texts are sealed for.
+    pub(crate) symptom_id: SymptomId,
+    /// The user's data key, wrapped; none if nothing was sealed yet.
+    pub(crate) wrapped: Option<Vec<u8>>,
+}
+
 /// A page of symptoms, newest date first, and of one day the last logged first.
 pub(crate) async fn symptom_page(
     executor: impl PgExecutor<'_>,
     user_id: UserId,
+    mut key: UserKey<'_>,
     filter: &SymptomFilter,
     page: PageRequest,
 ) -> Result<Page<Symptom>, sqlx::Error> {
@@ -43,8 +58,12 @@ pub(crate) async fn symptom_page(
            )
            SELECT counted.total AS "total!", page.id AS "id?", page.cycle_id AS "cycle_id?",
                   page.date AS "date?", page.symptom_type AS "symptom_type?",
-                  page.value AS "value?", page.severity AS "severity?", page.notes AS "notes?",
-                  page.created_at AS "created_at?"
+                  page.value AS "value?", page.value_sealed AS "value_sealed?",
+                  page.severity AS "severity?", page.notes AS "notes?",
+                  page.notes_sealed AS "notes_sealed?", page.created_at AS "created_at?",
+                  CASE WHEN num_nonnulls(page.value_sealed, page.notes_sealed) > 0 THEN
+                      (SELECT wrapped FROM data_key WHERE user_id = $1)
+                  END AS "wrapped?"
            FROM (SELECT count(*) AS total FROM matching) counted
            LEFT JOIN page ON true
            ORDER BY page.date DESC, page.id DESC"#,
@@ -60,39 +79,45 @@ pub(crate) async fn symptom_page(
     .await?;
 
     let total = rows.first().map_or(0, |row| row.total);
-    // The one row of an empty page has a total and no symptom.
     let symptoms = rows.into_iter().filter_map(|row| {
+        // The one row of an empty page has a total and no symptom.
         let row = SymptomRow {
             id: row.id?,
             cycle_id: row.cycle_id?,
             date: row.date?,
             symptom_type: row.symptom_type?,
-            value: row.value?,
+            value: row.value,
+            value_sealed: row.value_sealed,
             severity: row.severity,
             notes: row.notes,
+            notes_sealed: row.notes_sealed,
             created_at: row.created_at?,
+            wrapped: row.wrapped,
         };
-        Some(row.into_symptom(user_id))
+        Some(row.open(user_id, &mut key))
     });
-    Ok(Page { rows: symptoms.collect(), total })
+    Ok(Page { rows: symptoms.collect::<Result<_, _>>()?, total })
 }
 
-/// One symptom.
+/// One symptom, for the one who will change it: the user's data key is known then, if there is one.
 pub(crate) async fn symptom_get(
     executor: impl PgExecutor<'_>,
     user_id: UserId,
+    key: &mut UserKey<'_>,
     symptom_id: SymptomId,
 ) -> Result<Option<Symptom>, sqlx::Error> {
     let row = sqlx::query_as!(
         SymptomRow,
-        r#"SELECT id, cycle_id, date, symptom_type, value, severity, notes, created_at
+        r#"SELECT id, cycle_id, date, symptom_type, value, value_sealed, severity, notes,
+                  notes_sealed, created_at,
+                  (SELECT wrapped FROM data_key WHERE user_id = $1) AS wrapped
            FROM symptom WHERE user_id = $1 AND id = $2"#,
         user_id.get(),
         symptom_id.get(),
     )
     .fetch_optional(executor)
     .await?;
-    Ok(row.map(|row| row.into_symptom(user_id)))
+    row.map(|row| row.open(user_id, key)).transpose()
 }
 
 /// A symptom of the cycle that would lie outside these dates: the earliest. Signs of ovulation may
@@ -120,97 +145,164 @@ pub(crate) async fn symptom_outside(
     Ok(outside.map(SymptomId::new))
 }
 
-/// Inserts a symptom.
+/// What has to be known before a symptom of a cycle is inserted; none if there is no such cycle.
+pub(crate) async fn symptom_place(
+    executor: impl PgExecutor<'_>,
+    user_id: UserId,
+    cycle_id: CycleId,
+) -> Result<Option<SymptomPlace>, sqlx::Error> {
+    let row = sqlx::query!(
+        r#"SELECT start_date, end_date, excluded,
+                  (SELECT min(later.start_date) FROM cycle later
+                   WHERE later.user_id = $1 AND later.start_date > cycle.start_date) AS next_start,
+                  nextval('symptom_id_seq') AS "symptom_id!",
+                  (SELECT wrapped FROM data_key WHERE user_id = $1) AS wrapped
+           FROM cycle WHERE user_id = $1 AND id = $2"#,
+        user_id.get(),
+        cycle_id.get(),
+    )
+    .fetch_optional(executor)
+    .await?;
+    Ok(row.map(|row| SymptomPlace {
+        cycle: CycleDates {
+            start_date: row.start_date,
+            end_date: row.end_date,
+            excluded: row.excluded,
+            next_start: row.next_start,
+        },
+        symptom_id: SymptomId::new(row.symptom_id),
+        wrapped: row.wrapped,
+    }))
+}
+
+/// Inserts a symptom under the id that it was given.
 pub(crate) async fn symptom_insert(
     connection: &mut PgConnection,
     user_id: UserId,
-    request: &LogSymptom,
-    at: DateTime<Utc>,
-) -> Result<Symptom, sqlx::Error> {
-    let row = sqlx::query_as!(
-        SymptomRow,
-        r#"INSERT INTO symptom
-               (user_id, cycle_id, date, symptom_type, value, severity, notes, created_at)
-           VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
-           RETURNING id, cycle_id, date, symptom_type, value, severity, notes, created_at"#,
-        user_id.get(),
-        request.cycle_id.get(),
-        request.date,
-        request.symptom_type,
-        request.value,
-        request.severity,
-        request.notes.as_deref(),
-        at,
-    )
-    .fetch_one(connection)
-    .await?;
-    Ok(row.into_symptom(user_id))
-}
-
-/// Stores what an edit made of a symptom.
-pub(crate) async fn symptom_update(
-    connection: &mut PgConnection,
-    user_id: UserId,
+    key: &UserKey<'_>,
     symptom: &Symptom,
 ) -> Result<(), sqlx::Error> {
+    let (value, notes) = seal(key, symptom)?;
     sqlx::query!(
-        r#"UPDATE symptom SET date = $3, symptom_type = $4, value = $5, severity = $6, notes = $7
-           WHERE user_id = $1 AND id = $2"#,
-        user_id.get(),
+        r#"INSERT INTO symptom (id, user_id, cycle_id, date, symptom_type, value_sealed, severity,
+                                notes_sealed, created_at)
+           OVERRIDING SYSTEM VALUE VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)"#,
         symptom.id.get(),
+        user_id.get(),
+        symptom.cycle_id.get(),
         symptom.date,
         symptom.symptom_type,
-        symptom.value,
+        value,
         symptom.severity,
-        symptom.notes.as_deref(),
+        notes,
+        symptom.created_at,
     )
     .execute(connection)
     .await?;
     Ok(())
 }
 
-/// Deletes a symptom. Returns what it was; none if there was no such symptom.
+/// Stores what an edit made of a symptom.
+pub(crate) async fn symptom_update(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    key: &UserKey<'_>,
+    symptom: &Symptom,
+) -> Result<(), sqlx::Error> {
+    let (value, notes) = seal(key, symptom)?;
+    sqlx::query!(
+        r#"UPDATE symptom SET date = $3, symptom_type = $4, value = NULL, value_sealed = $5,
+                              severity = $6, notes = NULL, notes_sealed = $7
+           WHERE user_id = $1 AND id = $2"#,
+        user_id.get(),
+        symptom.id.get(),
+        symptom.date,
+        symptom.symptom_type,
+        value,
+        symptom.severity,
+        notes,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Deletes a symptom, also one that cannot be opened. Returns its day and type; none if there was no
+/// such symptom.
 pub(crate) async fn symptom_delete(
     connection: &mut PgConnection,
     user_id: UserId,
     symptom_id: SymptomId,
-) -> Result<Option<Symptom>, sqlx::Error> {
-    let row = sqlx::query_as!(
-        SymptomRow,
-        r#"DELETE FROM symptom WHERE user_id = $1 AND id = $2
-           RETURNING id, cycle_id, date, symptom_type, value, severity, notes, created_at"#,
+) -> Result<Option<(NaiveDate, String)>, sqlx::Error> {
+    let row = sqlx::query!(
+        "DELETE FROM symptom WHERE user_id = $1 AND id = $2 RETURNING date, symptom_type",
         user_id.get(),
         symptom_id.get(),
     )
     .fetch_optional(connection)
     .await?;
-    Ok(row.map(|row| row.into_symptom(user_id)))
+    Ok(row.map(|row| (row.date, row.symptom_type)))
 }
 
-struct SymptomRow {
-    id: i64,
-    cycle_id: i64,
-    date: NaiveDate,
-    symptom_type: String,
-    value: String,
-    severity: Option<i16>,
-    notes: Option<String>,
-    created_at: DateTime<Utc>,
+/// A symptom as it is stored: its texts are sealed, or stand in clear if they were written before
+/// texts were sealed.
+pub(super) struct SymptomRow {
+    pub(super) id: i64,
+    pub(super) cycle_id: i64,
+    pub(super) date: NaiveDate,
+    pub(super) symptom_type: String,
+    pub(super) value: Option<String>,
+    pub(super) value_sealed: Option<Vec<u8>>,
+    pub(super) severity: Option<i16>,
+    pub(super) notes: Option<String>,
+    pub(super) notes_sealed: Option<Vec<u8>>,
+    pub(super) created_at: DateTime<Utc>,
+    /// The user's data key.
+    pub(super) wrapped: Option<Vec<u8>>,
 }
 
 impl SymptomRow {
-    fn into_symptom(self, user_id: UserId) -> Symptom {
-        let Self { id, cycle_id, date, symptom_type, value, severity, notes, created_at } = self;
-        Symptom {
+    /// The symptom as its owner sees it.
+    pub(super) fn open(
+        self,
+        user_id: UserId,
+        key: &mut UserKey<'_>,
+    ) -> Result<Symptom, sqlx::Error> {
+        let Self {
+            id,
+            cycle_id,
+            date,
+            symptom_type,
+            value,
+            value_sealed,
+            severity,
+            notes,
+            notes_sealed,
+            created_at,
+            wrapped,
+        } = self;
+        key.learn(wrapped.as_deref())?;
+        let value = key.text(Column::Value, id, value, value_sealed.as_deref())?;
+        Ok(Symptom {
             id: SymptomId::new(id),
             cycle_id: CycleId::new(cycle_id),
             user_id,
             date,
             symptom_type,
-            value,
+            // A constraint of the table sees to it that there is one.
+            value: value.ok_or(sqlx::Error::RowNotFound)?,
             severity,
-            notes,
+            notes: key.text(Column::Notes, id, notes, notes_sealed.as_deref())?,
             created_at,
-        }
+        })
     }
+}
+
+/// The texts of a symptom, sealed: value and notes.
+pub(super) type SealedTexts = (Vec<u8>, Option<Vec<u8>>);
+
+pub(super) fn seal(key: &UserKey<'_>, symptom: &Symptom) -> Result<SealedTexts, sqlx::Error> {
+    let seal = |column, text: &str| key.seal(column, symptom.id.get(), text);
+    let notes = symptom.notes.as_deref().map(|notes| seal(Column::Notes, notes));
+    Ok((seal(Column::Value, &symptom.value)?, notes.transpose()?))
 }

@@ -11,6 +11,7 @@ use sqlx::PgConnection;
 use super::{Change, Stamp, gaps};
 use crate::{
     error::CyclesError,
+    sealed::UserKey,
     store::{self, CycleDates, CycleState},
     timeline,
     validate::{self, Span},
@@ -39,14 +40,19 @@ impl Change for CycleChange {
         }
     }
 
+    fn is_private(&self, answer: &CycleWritten) -> bool {
+        !answer.cycle.symptoms.is_empty()
+    }
+
     async fn carry_out(
         &self,
         connection: &mut PgConnection,
         stamp: Stamp,
+        key: &mut UserKey<'_>,
     ) -> Result<CycleWritten, WriteError> {
         let cycle = match self {
-            Self::Record(request) => record(connection, request, stamp).await?,
-            Self::Edit(request) => edit(connection, request, stamp).await?,
+            Self::Record(request) => record(connection, request, stamp, key).await?,
+            Self::Edit(request) => edit(connection, request, stamp, key).await?,
         };
         Ok(CycleWritten { cycle, version: stamp.version })
     }
@@ -58,6 +64,7 @@ pub(super) async fn record(
     connection: &mut PgConnection,
     request: &RecordCycle,
     stamp: Stamp,
+    key: &mut UserKey<'_>,
 ) -> Result<Cycle, WriteError> {
     let &RecordCycle { user_id, start_date, end_date } = request;
     let dates = (start_date, end_date);
@@ -73,7 +80,7 @@ pub(super) async fn record(
         gaps::forget_outdated(connection, user_id, stamp).await?;
     }
     if inserted.has_next {
-        let cycle = store::cycle_get(connection, user_id, inserted.id).await?;
+        let cycle = store::cycle_get(connection, user_id, key, inserted.id).await?;
         return cycle.ok_or(WriteError::Raced);
     }
     Ok(Cycle {
@@ -95,6 +102,7 @@ async fn edit(
     connection: &mut PgConnection,
     request: &EditCycle,
     stamp: Stamp,
+    key: &mut UserKey<'_>,
 ) -> Result<Cycle, WriteError> {
     let &EditCycle { user_id, cycle_id, start_date, end_date, excluded } = request;
     let before = store::cycle_dates(&mut *connection, user_id, cycle_id).await?;
@@ -121,7 +129,7 @@ async fn edit(
         store::inputs_changed_around(connection, user_id, &days, stamp).await?;
         gaps::forget_outdated(connection, user_id, stamp).await?;
     }
-    let cycle = store::cycle_get(connection, user_id, cycle_id).await?;
+    let cycle = store::cycle_get(connection, user_id, key, cycle_id).await?;
     cycle.ok_or(WriteError::Raced)
 }
 

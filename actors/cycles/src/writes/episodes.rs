@@ -9,7 +9,7 @@ use contracts::{
 use sqlx::PgConnection;
 
 use super::{Change, Stamp};
-use crate::{error::CyclesError, store, validate};
+use crate::{error::CyclesError, sealed::UserKey, store, validate};
 
 /// Changes that answer with an episode.
 pub(crate) enum EpisodeChange {
@@ -38,6 +38,7 @@ impl Change for EpisodeChange {
         &self,
         connection: &mut PgConnection,
         stamp: Stamp,
+        _key: &mut UserKey<'_>,
     ) -> Result<EpisodeWritten, WriteError> {
         let episode = match self {
             Self::Record(request) => record(connection, request, stamp).await?,
@@ -47,7 +48,7 @@ impl Change for EpisodeChange {
     }
 }
 
-async fn record(
+pub(super) async fn record(
     connection: &mut PgConnection,
     request: &RecordEpisode,
     stamp: Stamp,

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     error::CyclesError,
+    sealed::UserKey,
     store::{self, KeptAnswer},
     validate,
 };
@@ -55,6 +56,7 @@ impl Change for AnswerGap {
         &self,
         connection: &mut PgConnection,
         stamp: Stamp,
+        key: &mut UserKey<'_>,
     ) -> Result<GapAnswered, WriteError> {
         let &Self { user_id, cycle_id, next_start, answer } = self;
         let gap = store::cycle_dates(&mut *connection, user_id, cycle_id).await?;
@@ -68,7 +70,7 @@ impl Change for AnswerGap {
             GapAnswer::MissedOn(start_date) => {
                 validate::missed_day(start_date, &span(&gap))?;
                 let missed = RecordCycle { user_id, start_date, end_date: None };
-                let cycle = cycles::record(connection, &missed, stamp).await?;
+                let cycle = cycles::record(connection, &missed, stamp, key).await?;
                 return Ok(GapAnswered { cycle: Some(cycle), version: stamp.version });
             }
         };

@@ -4,10 +4,14 @@
 mod cycles;
 mod episodes;
 mod gaps;
+mod import;
+mod retention;
 mod symptoms;
 
 pub(crate) use cycles::CycleChange;
 pub(crate) use episodes::EpisodeChange;
+pub(crate) use import::placed;
+pub(crate) use retention::ForgetOld;
 pub(crate) use symptoms::SymptomChange;
 
 use actor_runtime::{
@@ -15,15 +19,18 @@ use actor_runtime::{
     group_commit::{Write, WriteError},
     idempotency::Fingerprint,
     outbox,
+    seal::KeyRing,
 };
 use chrono::{DateTime, Utc};
 use contracts::{
-    Call, UserId, Version,
+    Call, Refusal, UserId, Version,
     cycles::{DeleteCycle, DeleteEpisode, DeleteSymptom, Deleted},
     events::{Topic, Verb},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use sqlx::PgConnection;
+
+use crate::{sealed::UserKey, store};
 
 /// A change of a user's state that gets a version of its own.
 pub(crate) struct Versioned<C> {
@@ -31,6 +38,7 @@ pub(crate) struct Versioned<C> {
     pub(crate) call: Call,
     pub(crate) fingerprint: Option<Fingerprint>,
     pub(crate) clock: Clock,
+    pub(crate) keys: KeyRing,
 }
 
 /// The version that a change gets, and when.
@@ -62,11 +70,18 @@ pub(crate) trait Change: Send + Sync + 'static {
         std::future::ready(Ok(None))
     }
 
+    /// Whether the request or its answer holds what is sealed where it is stored: then the answer is
+    /// kept sealed too, and of the request nothing that it could be guessed from.
+    fn is_private(&self, _answer: &Self::Answer) -> bool {
+        false
+    }
+
     /// Carries it out; the user's outbox row is locked, so no other write of the user is under way.
     fn carry_out(
         &self,
         connection: &mut PgConnection,
         stamp: Stamp,
+        key: &mut UserKey<'_>,
     ) -> impl Future<Output = Result<Self::Answer, WriteError>> + Send;
 }
 
@@ -88,26 +103,31 @@ impl<C: Change> Write for Versioned<C> {
         &self,
         connection: &mut PgConnection,
     ) -> Result<Self::Answer, WriteError> {
-        let Self { change, call, fingerprint, clock } = self;
+        let Self { change, call, fingerprint, clock, keys } = self;
         let user_id = change.user_id();
+        let mut key = UserKey::new(keys, user_id);
         if let Some(fingerprint) = fingerprint
-            && let Some(first) = fingerprint.first_answer(connection, user_id).await?
+            && let Some(first) = first_answer(connection, user_id, &mut key, fingerprint).await?
         {
             return Ok(first);
         }
         if let Some(answer) = change.answer_if_done(connection, clock.now()).await? {
-            return kept(fingerprint.as_ref(), connection, user_id, answer).await;
+            return self.kept(connection, &mut key, clock.now(), answer).await;
         }
         let topic = Topic::CycleChanged;
         let version =
             outbox::bump_in_txn(connection, user_id, topic, change.verb(), call, Ids).await?;
+        // Erasing took the outbox row away, so only a user who seems to be new can be an erased one.
+        if version == Version::FIRST && store::erased_is(&mut *connection, user_id).await? {
+            return Err(Refusal::unauthenticated().into());
+        }
         let stamp = Stamp { version, at: clock.now() };
-        let answer = match change.carry_out(connection, stamp).await {
+        let answer = match change.carry_out(connection, stamp, &mut key).await {
             Err(WriteError::Refused(refusal)) => {
                 // Another process may have carried out this very request while this one waited
                 // for the user's row. Then the refusal is about its own effect.
                 if let Some(fingerprint) = fingerprint
-                    && fingerprint.first_answer::<C::Answer>(connection, user_id).await?.is_some()
+                    && fingerprint.kept(connection, user_id).await?.is_some()
                 {
                     return Err(WriteError::Raced);
                 }
@@ -115,21 +135,47 @@ impl<C: Change> Write for Versioned<C> {
             }
             carried_out => carried_out?,
         };
-        kept(fingerprint.as_ref(), connection, user_id, answer).await
+        self.kept(connection, &mut key, stamp.at, answer).await
     }
 }
 
-/// Keeps an answer for retries of the request.
-async fn kept<Answer: Serialize + Sync>(
-    fingerprint: Option<&Fingerprint>,
+impl<C: Change> Versioned<C> {
+    /// Keeps an answer for retries of the request.
+    async fn kept(
+        &self,
+        connection: &mut PgConnection,
+        key: &mut UserKey<'_>,
+        at: DateTime<Utc>,
+        answer: C::Answer,
+    ) -> Result<C::Answer, WriteError> {
+        let Some(fingerprint) = &self.fingerprint else { return Ok(answer) };
+        let user_id = self.change.user_id();
+        if self.change.is_private(&answer) {
+            store::data_key_require(connection, user_id, key, at).await?;
+            let key = key.known().ok_or_else(Refusal::internal)?;
+            fingerprint.keep_sealed(connection, user_id, key, &answer).await?;
+        } else {
+            fingerprint.keep_answer(connection, user_id, &answer).await?;
+        }
+        Ok(answer)
+    }
+}
+
+/// The first answer to a key, whether it is sealed or not.
+async fn first_answer<A: DeserializeOwned>(
     connection: &mut PgConnection,
     user_id: UserId,
-    answer: Answer,
-) -> Result<Answer, WriteError> {
-    if let Some(fingerprint) = fingerprint {
-        fingerprint.keep_answer(connection, user_id, &answer).await?;
+    key: &mut UserKey<'_>,
+    fingerprint: &Fingerprint,
+) -> Result<Option<A>, WriteError> {
+    let Some(kept) = fingerprint.kept(connection, user_id).await? else { return Ok(None) };
+    if !kept.is_sealed() {
+        return fingerprint.read(kept).map(Some);
     }
-    Ok(answer)
+    let wrapped = store::data_key_get(connection, user_id).await?;
+    key.learn(wrapped.as_deref())?;
+    let key = key.known().ok_or_else(Refusal::internal)?;
+    fingerprint.open(user_id, key, &kept).map(Some)
 }
 
 impl Change for Removal {
@@ -151,6 +197,7 @@ impl Change for Removal {
         &self,
         connection: &mut PgConnection,
         stamp: Stamp,
+        _key: &mut UserKey<'_>,
     ) -> Result<Deleted, WriteError> {
         match self {
             Self::Cycle(request) => cycles::delete(connection, request, stamp).await?,

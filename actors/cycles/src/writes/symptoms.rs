@@ -1,6 +1,7 @@
 //! Changes of symptoms.
 
 use actor_runtime::group_commit::WriteError;
+use chrono::NaiveDate;
 use contracts::{
     UserId,
     cycles::{DeleteSymptom, EditSymptom, LogSymptom, Symptom, SymptomWritten},
@@ -9,7 +10,7 @@ use contracts::{
 use sqlx::PgConnection;
 
 use super::{Change, Stamp, cycles::span};
-use crate::{error::CyclesError, observation, store, validate};
+use crate::{error::CyclesError, observation, sealed::UserKey, store, validate};
 
 /// Changes that answer with a symptom.
 pub(crate) enum SymptomChange {
@@ -34,14 +35,19 @@ impl Change for SymptomChange {
         }
     }
 
+    fn is_private(&self, _answer: &SymptomWritten) -> bool {
+        true
+    }
+
     async fn carry_out(
         &self,
         connection: &mut PgConnection,
         stamp: Stamp,
+        key: &mut UserKey<'_>,
     ) -> Result<SymptomWritten, WriteError> {
         let symptom = match self {
-            Self::Log(request) => log(connection, request, stamp).await?,
-            Self::Edit(request) => edit(connection, request, stamp).await?,
+            Self::Log(request) => log(connection, request, stamp, key).await?,
+            Self::Edit(request) => edit(connection, request, stamp, key).await?,
         };
         Ok(SymptomWritten { symptom, version: stamp.version })
     }
@@ -51,13 +57,29 @@ async fn log(
     connection: &mut PgConnection,
     request: &LogSymptom,
     stamp: Stamp,
+    key: &mut UserKey<'_>,
 ) -> Result<Symptom, WriteError> {
-    let user_id = request.user_id;
-    let dates = store::cycle_dates(&mut *connection, user_id, request.cycle_id).await?;
-    let dates = dates.ok_or(CyclesError::NotFound)?;
-    validate::symptom_day(request.date, &request.symptom_type, &span(&dates))?;
-    let symptom = store::symptom_insert(connection, user_id, request, stamp.at).await?;
-    observed(connection, user_id, &[&symptom], stamp).await?;
+    let LogSymptom { user_id, cycle_id, date, symptom_type, value, severity, notes } =
+        request.clone();
+    let place = store::symptom_place(&mut *connection, user_id, cycle_id).await?;
+    let place = place.ok_or(CyclesError::NotFound)?;
+    validate::symptom_day(date, &symptom_type, &span(&place.cycle))?;
+    if !key.learn(place.wrapped.as_deref())? {
+        store::data_key_make(connection, user_id, key, stamp.at).await?;
+    }
+    let symptom = Symptom {
+        id: place.symptom_id,
+        cycle_id,
+        user_id,
+        date,
+        symptom_type,
+        value,
+        severity,
+        notes,
+        created_at: stamp.at,
+    };
+    store::symptom_insert(connection, user_id, key, &symptom).await?;
+    observed(connection, user_id, [(date, &*symptom.symptom_type)], stamp).await?;
     Ok(symptom)
 }
 
@@ -65,10 +87,11 @@ async fn edit(
     connection: &mut PgConnection,
     request: &EditSymptom,
     stamp: Stamp,
+    key: &mut UserKey<'_>,
 ) -> Result<Symptom, WriteError> {
     let EditSymptom { user_id, symptom_id, date, symptom_type, value, severity, notes } =
         request.clone();
-    let before = store::symptom_get(&mut *connection, user_id, symptom_id).await?;
+    let before = store::symptom_get(&mut *connection, user_id, key, symptom_id).await?;
     let before = before.ok_or(CyclesError::NotFound)?;
     let mut symptom = before.clone();
     symptom.date = date.unwrap_or(symptom.date);
@@ -87,12 +110,14 @@ async fn edit(
         let dates = dates.ok_or(CyclesError::NotFound)?;
         validate::symptom_day(symptom.date, &symptom.symptom_type, &span(&dates))?;
     }
-    store::symptom_update(connection, user_id, &symptom).await?;
+    store::data_key_require(connection, user_id, key, stamp.at).await?;
+    store::symptom_update(connection, user_id, key, &symptom).await?;
     let what = |symptom: &Symptom| {
         (symptom.date, observation::read(&symptom.symptom_type, &symptom.value))
     };
     if what(&before) != what(&symptom) {
-        observed(connection, user_id, &[&before, &symptom], stamp).await?;
+        let signs = [&before, &symptom].map(|it| (it.date, &*it.symptom_type));
+        observed(connection, user_id, signs, stamp).await?;
     }
     Ok(symptom)
 }
@@ -104,20 +129,20 @@ pub(super) async fn delete(
 ) -> Result<(), WriteError> {
     let &DeleteSymptom { user_id, symptom_id } = request;
     let deleted = store::symptom_delete(connection, user_id, symptom_id).await?;
-    let deleted = deleted.ok_or(CyclesError::NotFound)?;
-    observed(connection, user_id, &[&deleted], stamp).await
+    let (date, symptom_type) = deleted.ok_or(CyclesError::NotFound)?;
+    observed(connection, user_id, [(date, &*symptom_type)], stamp).await
 }
 
 /// Signs of ovulation came, went or changed: predictions from the earliest on are made from
 /// something else. Other symptoms are none of their business.
-async fn observed(
+pub(super) async fn observed(
     connection: &mut PgConnection,
     user_id: UserId,
-    symptoms: &[&Symptom],
+    symptoms: impl IntoIterator<Item = (NaiveDate, &str)>,
     stamp: Stamp,
 ) -> Result<(), WriteError> {
-    let signs = symptoms.iter().filter(|it| observation::is_type(&it.symptom_type));
-    if let Some(first) = signs.map(|sign| sign.date).min() {
+    let signs = symptoms.into_iter().filter(|(_, kind)| observation::is_type(kind));
+    if let Some(first) = signs.map(|(date, _)| date).min() {
         store::inputs_changed_from(connection, user_id, first, stamp).await?;
     }
     Ok(())

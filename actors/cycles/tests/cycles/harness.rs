@@ -1,11 +1,15 @@
 //! A database of one's own and groups on it, each as a process would host it.
 
-use std::time::{Duration, Instant};
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
 
 use actor_runtime::{
     admission::AdmissionLimits,
     clock::{Clock, Ids},
     database::{self, DatabaseOptions},
+    seal::{KeyRing, KeySource, create_key_file},
     supervisor::{Message, Supervisor},
 };
 use chrono::NaiveDate;
@@ -19,11 +23,12 @@ use contracts::{
     page::PageRequest,
 };
 use lunation_cycles::{Dependencies, MIGRATOR};
-use nats::Bus;
+use nats::{Bus, Durable};
 use ractor::{Actor, ActorRef};
 use sqlx::PgPool;
+use tempfile::TempDir;
 
-use crate::postgres::TestDatabase;
+use crate::{postgres::TestDatabase, users::ErasingUsers};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) const ALL: PageRequest = PageRequest { limit: 100, offset: 0 };
@@ -40,14 +45,21 @@ pub(crate) fn day(text: &str) -> NaiveDate {
 pub(crate) struct Group {
     pub(crate) handle: Handle<CyclesMailbox>,
     pub(crate) supervisor: ActorRef<Message>,
+    /// Where it hears of erasures.
+    pub(crate) bus: Bus,
 }
 
 /// A database and the first group on it.
 pub(crate) struct TestApp {
     pub(crate) group: Group,
     pub(crate) pool: PgPool,
+    /// What users knows of erasures.
+    pub(crate) users: ErasingUsers,
+    /// The keys of what is sealed, where every group reads them.
+    pub(crate) key_file: PathBuf,
     options: DatabaseOptions,
     _database: TestDatabase,
+    _key_directory: TempDir,
 }
 
 impl TestApp {
@@ -67,19 +79,46 @@ impl TestApp {
             application_name: "cycles-test".to_owned(),
         };
         let pool = database::open(&options).unwrap();
-        let group = start_group(&options, limits).await;
-        Self { group, pool, options, _database: database }
+        let users = ErasingUsers::default();
+        let key_directory = tempfile::tempdir().unwrap();
+        let key_file = key_directory.path().join("sealing-keys");
+        create_key_file(&key_file).unwrap();
+        let group = start_group(&options, limits, &users, sealing(&key_file)).await;
+        Self {
+            group,
+            pool,
+            users,
+            key_file,
+            options,
+            _database: database,
+            _key_directory: key_directory,
+        }
     }
 
     /// Another group on the same database, as another process would host it.
     pub(crate) async fn another_group(&self) -> Group {
-        start_group(&self.options, OPEN_DOOR).await
+        self.group_with(sealing(&self.key_file)).await
+    }
+
+    /// Another group with other keys, or one that looks for what is to be sealed as often.
+    pub(crate) async fn group_with(&self, sealing: Sealing) -> Group {
+        start_group(&self.options, OPEN_DOOR, &self.users, sealing).await
     }
 
     /// A group whose role the server does not know.
     pub(crate) async fn group_of_nobody(&self) -> Group {
         let url = self.options.url.replacen("owner@", "nobody@", 1);
-        start_group(&DatabaseOptions { url, ..self.options.clone() }, OPEN_DOOR).await
+        let options = DatabaseOptions { url, ..self.options.clone() };
+        start_group(&options, OPEN_DOOR, &self.users, sealing(&self.key_file)).await
+    }
+
+    /// Waits until something is so.
+    pub(crate) async fn until(&self, what: &str, mut is_so: impl AsyncFnMut() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so().await {
+            assert!(Instant::now() < deadline, "{what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
     }
 
     /// Waits until every change was announced.
@@ -98,17 +137,40 @@ impl TestApp {
     }
 }
 
-async fn start_group(options: &DatabaseOptions, admission: AdmissionLimits) -> Group {
+/// What a group seals with, and how often it looks for what is to be sealed.
+pub(crate) struct Sealing {
+    pub(crate) keys: KeyRing,
+    pub(crate) every: Duration,
+}
+
+/// The keys of a file; after the start nothing is looked for any more.
+pub(crate) fn sealing(key_file: &Path) -> Sealing {
+    let keys = KeyRing::load(KeySource::File(key_file.to_owned())).unwrap();
+    Sealing { keys, every: Duration::from_hours(1) }
+}
+
+async fn start_group(
+    options: &DatabaseOptions,
+    admission: AdmissionLimits,
+    users: &ErasingUsers,
+    sealing: Sealing,
+) -> Group {
+    let bus = Bus::memory(&[Durable::CyclesErase]);
     let dependencies = Dependencies {
         pool: database::open(options).unwrap(),
         relay_pool: database::open_relaxed(options).unwrap(),
-        bus: Bus::memory(&[]),
+        bus: bus.clone(),
         clock: Clock::System,
         admission,
+        users: users.handle(),
+        anti_entropy_every: Duration::from_hours(1),
+        retention_every: Duration::from_hours(1),
+        sealing_keys: sealing.keys,
+        sealing_every: sealing.every,
     };
     let (plan, handle) = lunation_cycles::plan(dependencies);
     let (supervisor, _join) = Actor::spawn(None, Supervisor, plan).await.unwrap();
-    Group { handle, supervisor }
+    Group { handle, supervisor, bus }
 }
 
 impl Group {

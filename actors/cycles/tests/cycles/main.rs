@@ -7,16 +7,24 @@
 
 #[path = "../../../runtime/tests/support/postgres.rs"]
 mod postgres;
+#[path = "../../../runtime/tests/support/erasing_users.rs"]
+mod users;
 
 mod arithmetic;
 mod concurrency;
 mod cycles;
 mod episodes;
+mod erasure;
+mod export;
 mod gaps;
 mod guards;
 mod harness;
 mod history;
+mod import;
 mod inputs;
 mod lifecycle;
+mod retention;
+mod sealed;
+mod sealing;
 mod symptoms;
 mod upgrade;

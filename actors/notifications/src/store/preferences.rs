@@ -1,8 +1,11 @@
 //! Preferences. Their row is made with the defaults of the table when somebody first asks.
 
+use actor_runtime::database;
 use chrono::{DateTime, Utc};
 use contracts::{UserId, Version, notifications::Preferences};
 use sqlx::{PgConnection, PgPool};
+
+use super::subject::subject_lock_in_txn;
 
 /// The preferences and the version that the reminders reflect, in one snapshot; the row is made if
 /// there is none. No preferences: the user was erased.
@@ -15,16 +18,14 @@ pub(crate) async fn preferences_get_or_create(
     if found.1.is_some() {
         return Ok(found);
     }
-    sqlx::query!(
-        r#"INSERT INTO preferences (user_id, created_at, updated_at)
-           SELECT $1, $2, $2
-           WHERE NOT EXISTS (SELECT FROM subject WHERE user_id = $1 AND erased_at IS NOT NULL)
-           ON CONFLICT DO NOTHING"#,
-        user_id.get(),
-        now,
-    )
-    .execute(pool)
-    .await?;
+    // Under the lock of the user's row: an erasure is either seen here, or comes after and takes what
+    // is made here away.
+    let mut transaction = database::begin(pool).await?;
+    if subject_lock_in_txn(user_id, &mut transaction).await?.is_erased {
+        return Ok((Version::ZERO, None));
+    }
+    preferences_ensure_in_txn(user_id, &mut transaction, now).await?;
+    transaction.commit().await?;
     preferences_get(user_id, pool).await
 }
 

@@ -68,7 +68,14 @@ pub(crate) async fn subject_update_in_txn(
     connection: &mut PgConnection,
     snapshot: &ActivePrediction,
 ) -> Result<(), sqlx::Error> {
-    let ActivePrediction { user_id: _, version, as_of_version, active } = snapshot;
+    let ActivePrediction {
+        user_id: _,
+        version,
+        as_of_version,
+        erased: _,
+        forget_before: _,
+        active,
+    } = snapshot;
     let active = active.as_ref();
     sqlx::query!(
         r#"UPDATE subject

@@ -3,6 +3,7 @@
 // Every function here is a test or helps one: clippy lets them unwrap.
 #![cfg(test)]
 
+mod erasure;
 mod guards;
 mod preferences;
 mod reminders;

@@ -177,8 +177,8 @@ async fn an_erased_user_stays_erased() {
         .unwrap();
     world.predict(snapshot(USER, 1, 1, Some(start(1, 11, "2125-02-07")))).await;
     assert_eq!(world.list(USER).await.total, 0);
-    assert_eq!(refusal(world.ask(get(USER)).await).kind, ErrorKind::NotFound);
-    assert_eq!(refusal(world.ask(no_change(USER)).await).kind, ErrorKind::NotFound);
+    assert_eq!(refusal(world.ask(get(USER)).await).kind, ErrorKind::Unauthenticated);
+    assert_eq!(refusal(world.ask(no_change(USER)).await).kind, ErrorKind::Unauthenticated);
     let rows = sqlx::query_scalar!("SELECT count(*) FROM preferences").fetch_one(&world.pool);
     assert_eq!(rows.await.unwrap(), Some(0));
     world.stop().await;

@@ -230,9 +230,9 @@ async fn a_profile_is_kept_set_and_cleared() {
     let unchanged = users.ask(keep_all(other.id)).await.unwrap();
     assert_eq!(json_of(&unchanged), json_of(&other));
     let missing = UserId::new(i64::MAX);
-    assert_eq!(users.ask(keep_all(missing)).await.err(), Some(Refusal::not_found()));
+    assert_eq!(users.ask(keep_all(missing)).await.err(), Some(Refusal::unauthenticated()));
     let missing = users.ask(GetProfile { user_id: missing }).await;
-    assert_eq!(missing.err(), Some(Refusal::not_found()));
+    assert_eq!(missing.err(), Some(Refusal::unauthenticated()));
     users.stop().await;
 }
 

@@ -7,7 +7,16 @@
 
 #[path = "../../../runtime/tests/support/postgres.rs"]
 mod postgres;
+#[path = "../../../runtime/tests/support/smtp.rs"]
+mod smtp;
 
 mod accounts;
+mod credentials;
+mod erasure;
+mod export;
 mod people;
+mod second_factor;
+mod sessions;
 mod support;
+mod throttle;
+mod tokens;

@@ -2,11 +2,8 @@
 
 use std::time::SystemTime;
 
-use async_nats::jetstream;
-use serde::{Deserialize, Serialize};
-
 use super::{
-    super::{Link, refused},
+    super::Link,
     stored::{self, Stored},
 };
 use crate::{BusError, DeadLetter, streams};
@@ -22,16 +19,6 @@ pub struct KeptLetter {
     pub subject: String,
     /// The record; none if it is not one of ours.
     pub record: Option<DeadLetter>,
-}
-
-#[derive(Serialize)]
-struct Deletion {
-    seq: u64,
-}
-
-#[derive(Deserialize)]
-struct Deleted {
-    success: bool,
 }
 
 impl KeptLetter {
@@ -101,17 +88,6 @@ pub(super) async fn get(link: &Link, id: u64) -> Result<Option<KeptLetter>, BusE
     Ok(found.map(KeptLetter::of))
 }
 
-/// Overwrites it too: that is the server's default.
 pub(super) async fn remove(link: &Link, id: u64) -> Result<(), BusError> {
-    let action = "remove a dead letter";
-    let subject = format!("STREAM.MSG.DELETE.{}", streams::DEAD_LETTERS);
-    let answer: Result<Deleted, jetstream::Error> =
-        link.command(action, subject, &Deletion { seq: id }).await?;
-    match answer {
-        Ok(Deleted { success: true }) => Ok(()),
-        Ok(Deleted { success: false }) => {
-            Err(BusError::Refused { action, reason: "it did not say why".to_owned() })
-        }
-        Err(error) => Err(refused(action, &error)),
-    }
+    stored::remove(link, streams::DEAD_LETTERS, id).await
 }

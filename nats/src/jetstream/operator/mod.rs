@@ -4,6 +4,7 @@
 //! It leaves nothing behind: what streams keep is read message by message, what passes is heard by
 //! a plain subscription, and no consumer is ever made.
 
+mod forget;
 mod letters;
 mod replay;
 mod status;
@@ -14,6 +15,7 @@ use std::{sync::Arc, time::SystemTime};
 
 use uuid::Uuid;
 
+pub(super) use forget::forget;
 pub use letters::KeptLetter;
 pub(super) use letters::newest;
 pub use replay::Replayed;

@@ -32,6 +32,16 @@ enum Which<'a> {
     LastOf { last_by_subj: &'a str },
 }
 
+#[derive(Serialize)]
+struct Deletion {
+    seq: u64,
+}
+
+#[derive(Deserialize)]
+struct Deleted {
+    success: bool,
+}
+
 #[derive(Deserialize)]
 struct Answer {
     message: RawMessage,
@@ -64,6 +74,21 @@ pub(super) async fn last_of(
     subject: &str,
 ) -> Result<Option<Stored>, BusError> {
     get(link, stream, Which::LastOf { last_by_subj: subject }).await
+}
+
+/// Removes a message and overwrites it on the disk: that is the server's default.
+pub(super) async fn remove(link: &Link, stream: &str, sequence: u64) -> Result<(), BusError> {
+    let action = "remove a message of a stream";
+    let answer: Result<Deleted, jetstream::Error> = link
+        .command(action, format!("STREAM.MSG.DELETE.{stream}"), &Deletion { seq: sequence })
+        .await?;
+    match answer {
+        Ok(Deleted { success: true }) => Ok(()),
+        Ok(Deleted { success: false }) => {
+            Err(BusError::Refused { action, reason: "it did not say why".to_owned() })
+        }
+        Err(error) => Err(refused(action, &error)),
+    }
 }
 
 /// A stream that is not there keeps nothing.

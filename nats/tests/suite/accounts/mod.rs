@@ -1,5 +1,6 @@
 //! One credential per group, on a server with the rendered configuration.
 
+mod forget;
 mod matrix;
 mod probes;
 mod remote;

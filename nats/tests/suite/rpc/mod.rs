@@ -132,6 +132,30 @@ async fn only_the_owner_s_token_opens_the_owner_s_data() {
 }
 
 #[tokio::test]
+async fn a_token_opens_what_its_scopes_say() {
+    let server = NatsServer::start();
+    let local = group(|call: Call, message| {
+        let session = call.session.map(|session| session.to_string());
+        assert_eq!(session.as_deref(), Some("00000000-0000-4000-8000-000000000007"));
+        answer(message);
+    });
+    let _replica = Replica::start(&connection(&server.url()).await, local).await;
+    let cycles = rpc::remote::<CyclesMailbox>(&connection(&server.url()).await);
+    for (scopes, refused) in [
+        ("read:cycles", None),
+        ("read:profile read:cycles", None),
+        ("write:cycles", Some(Refusal::insufficient_scope())),
+        ("read:analytics", Some(Refusal::insufficient_scope())),
+        ("", Some(Refusal::insufficient_scope())),
+    ] {
+        // A token has no spaces: this one has underscores in their place.
+        let token = format!("token-of-7-for-{}", scopes.replace(' ', "_"));
+        let call = call_with(Some(&token), LONG);
+        assert_eq!(cycles.ask(&call, get_cycle()).await.err(), refused, "{scopes}");
+    }
+}
+
+#[tokio::test]
 async fn a_group_that_is_away_is_known_at_once() {
     let server = NatsServer::start();
     let here = connection(&server.url()).await;

@@ -6,7 +6,7 @@ use std::{
 };
 
 use contracts::{
-    Call, CycleId, Handle, Refusal, UserId, Version,
+    Call, CycleId, Grant, Handle, Refusal, Scopes, SessionId, UserId, Version,
     call::{AccessToken, RequestId, TraceContext},
     cycles::{Cycle, CyclesMailbox, GetCycle, History},
     handle::{Opened, Transport},
@@ -82,6 +82,8 @@ pub(crate) fn answer(message: CyclesMailbox) {
             reply.answer(Ok(History {
                 user_id: request.user_id,
                 version: Version::new(3),
+                erased: false,
+                forget_before: None,
                 cycles: Vec::new(),
                 episodes: Vec::new(),
                 observations: Vec::new(),
@@ -125,16 +127,25 @@ pub(crate) fn call_with(token: Option<&str>, patience: Duration) -> Call {
     Call { token: token.and_then(AccessToken::parse), ..call }
 }
 
-/// Lets in whoever has a token of this form: `token-of-7`.
+/// Lets in whoever has a token of this form: `token-of-7`, or `token-of-7-for-read:cycles`.
 struct Tokens;
 
 impl Gate for Tokens {
-    fn admit<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Option<UserId>, Refusal>> {
+    fn admit<'a>(&'a self, call: &'a Call) -> BoxFuture<'a, Result<Option<Grant>, Refusal>> {
         let Some(token) = &call.token else { return async { Ok(None) }.boxed() };
-        let user_id = token.expose().strip_prefix("token-of-").and_then(|id| id.parse().ok());
-        let admitted = user_id.map(UserId::new).ok_or_else(Refusal::unauthenticated);
+        let admitted = grant(token.expose()).ok_or_else(Refusal::unauthenticated);
         async { admitted.map(Some) }.boxed()
     }
+}
+
+fn grant(token: &str) -> Option<Grant> {
+    let token = token.strip_prefix("token-of-")?;
+    let (id, scopes) = match token.split_once("-for-") {
+        Some((id, scopes)) => (id, Scopes::parse(&scopes.replace('_', " "))),
+        None => (token, Scopes::ALL),
+    };
+    let session_id = SessionId::parse("00000000-0000-4000-8000-000000000007")?;
+    Some(Grant { user_id: UserId::new(id.parse().ok()?), session_id, scopes })
 }
 
 /// One process of a group.

@@ -3,6 +3,8 @@
 
 #[path = "../../../../runtime/tests/support/postgres.rs"]
 mod postgres;
+#[path = "../../../../runtime/tests/support/erasing_users.rs"]
+pub(crate) mod users;
 
 use std::{
     collections::BTreeMap,
@@ -34,6 +36,7 @@ use nats::{Bus, Durable, PublishError};
 use postgres::TestDatabase;
 use ractor::{Actor, ActorRef};
 use sqlx::PgPool;
+use users::ErasingUsers;
 
 /// Everybody, from the first row on.
 pub(crate) const PAGE: PageRequest = PageRequest { limit: 100, offset: 0 };
@@ -86,13 +89,15 @@ impl Transport<AnalyticsMailbox> for FakeAnalytics {
 /// One process's notifications group.
 pub(crate) struct Assembly {
     pub(crate) handle: Handle<NotificationsMailbox>,
-    bus: Bus,
+    pub(crate) bus: Bus,
     supervisor: ActorRef<supervisor::Message>,
 }
 
 /// A Postgres, what analytics says, and the assemblies that share both.
 pub(crate) struct World {
     pub(crate) analytics: FakeAnalytics,
+    /// What users knows of erasures.
+    pub(crate) users: ErasingUsers,
     pub(crate) pool: PgPool,
     options: DatabaseOptions,
     database: Option<TestDatabase>,
@@ -110,7 +115,8 @@ impl World {
         };
         let pool = database::open(&options).unwrap();
         let database = Some(database);
-        let mut world = Self { analytics, pool, options, database, assemblies: Vec::new() };
+        let users = ErasingUsers::default();
+        let mut world = Self { analytics, users, pool, options, database, assemblies: Vec::new() };
         for _ in 0..assemblies {
             world.start_another().await;
         }
@@ -118,13 +124,14 @@ impl World {
     }
 
     pub(crate) async fn start_another(&mut self) {
-        let bus = Bus::memory(&[Durable::Notifications]);
+        let bus = Bus::memory(&[Durable::Notifications, Durable::NotificationsErase]);
         let (plan, handle) = lunation_notifications::plan(Dependencies {
             pool: database::open(&self.options).unwrap(),
             bus: bus.clone(),
             clock: Clock::System,
             admission: AdmissionLimits::default(),
             analytics: Handle::new(Arc::new(self.analytics.clone())),
+            users: self.users.handle(),
             anti_entropy_every: Duration::from_hours(1),
         });
         let (supervisor, _join) = Actor::spawn(None, Supervisor, plan).await.unwrap();
@@ -241,6 +248,8 @@ pub(crate) fn snapshot(
         user_id,
         version: Version::new(version),
         as_of_version: Version::new(as_of),
+        erased: false,
+        forget_before: None,
         active,
     }
 }

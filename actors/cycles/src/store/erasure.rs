@@ -1,0 +1,89 @@
+//! Tombstones, and taking everything of a user away.
+
+use chrono::{DateTime, Utc};
+use contracts::{UserId, Version, events::ChangedUser};
+use sqlx::{PgConnection, PgExecutor, PgPool};
+
+/// Whether the user was erased.
+pub(crate) async fn erased_is(
+    executor: impl PgExecutor<'_>,
+    user_id: UserId,
+) -> Result<bool, sqlx::Error> {
+    sqlx::query_scalar!(
+        r#"SELECT EXISTS (SELECT FROM erased WHERE user_id = $1) AS "is_erased!""#,
+        user_id.get(),
+    )
+    .fetch_one(executor)
+    .await
+}
+
+/// Leaves a tombstone; the first one stays.
+pub(crate) async fn erased_insert_in_txn(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    at: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "INSERT INTO erased (user_id, erased_at) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+        user_id.get(),
+        at,
+    )
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+/// Takes every row of the user away but the tombstone. The outbox row goes last: until the commit it
+/// is the lock that keeps the user's writes out.
+pub(crate) async fn user_delete_in_txn(
+    connection: &mut PgConnection,
+    user_id: UserId,
+) -> Result<(), sqlx::Error> {
+    let user_id = user_id.get();
+    // Without this row nothing that was sealed can be opened, whatever else is kept of it elsewhere.
+    sqlx::query!("DELETE FROM data_key WHERE user_id = $1", user_id)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!("DELETE FROM idempotency WHERE user_id = $1", user_id)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!("DELETE FROM gap_answer WHERE user_id = $1", user_id)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!("DELETE FROM symptom WHERE user_id = $1", user_id)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!("DELETE FROM episode WHERE user_id = $1", user_id)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!("DELETE FROM cycle WHERE user_id = $1", user_id).execute(&mut *connection).await?;
+    sqlx::query!("DELETE FROM retention WHERE user_id = $1", user_id)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query!("DELETE FROM outbox WHERE user_id = $1", user_id).execute(connection).await?;
+    Ok(())
+}
+
+/// Keeps those who have no tombstone.
+pub(crate) async fn erased_list_missing(
+    pool: &PgPool,
+    users: &[ChangedUser],
+) -> Result<Vec<ChangedUser>, sqlx::Error> {
+    let (ids, versions): (Vec<i64>, Vec<i64>) =
+        users.iter().map(|user| (user.user_id.get(), user.version.get())).unzip();
+    let rows = sqlx::query!(
+        r#"SELECT owner.user_id AS "user_id!", owner.version AS "version!"
+           FROM unnest($1::bigint[], $2::bigint[]) AS owner(user_id, version)
+           WHERE NOT EXISTS (SELECT FROM erased WHERE erased.user_id = owner.user_id)
+           ORDER BY owner.user_id"#,
+        &ids,
+        &versions,
+    )
+    .fetch_all(pool)
+    .await?;
+    let missing = rows.into_iter().map(|row| ChangedUser {
+        user_id: UserId::new(row.user_id),
+        version: Version::new(row.version),
+    });
+    Ok(missing.collect())
+}

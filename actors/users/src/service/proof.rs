@@ -1,0 +1,152 @@
+//! How somebody proves to be the owner of an account: the password, the second factor if there is
+//! one, and not too many attempts.
+
+use actor_runtime::database;
+use contracts::{
+    Call, ErrorKind, Refusal, UserId,
+    users::{Password, SecondFactorCode},
+};
+
+use super::Service;
+use crate::{
+    passwords::Place,
+    store::{self, Credentials},
+    throttle::Attempt,
+    totp::{self, Authenticator},
+    validate,
+};
+
+impl Service {
+    /// By the address, to sign in. An unknown address, a wrong password and an account that cannot
+    /// be used are one and the same answer, after the same work.
+    pub(crate) async fn prove_address(
+        &self,
+        call: &Call,
+        place: &Place<'_>,
+        email: &str,
+        password: &Password,
+        second_factor: Option<&SecondFactorCode>,
+    ) -> Result<Credentials, Refusal> {
+        let attempt = self.begin_attempt(call, email).await?;
+        // What is no address is nobody's; it may hold characters that the database cannot.
+        let found = if validate::is_email(email) {
+            let found = database::read(&self.pool, || store::credentials_find(&self.pool, email));
+            found.await.map_err(|error| database::refusal(&error))?
+        } else {
+            None
+        };
+        self.judge(call, place, attempt, found, password, second_factor).await
+    }
+
+    /// Once more, by somebody who is signed in: before what cannot be taken back.
+    pub(crate) async fn prove_again(
+        &self,
+        call: &Call,
+        place: &Place<'_>,
+        user_id: UserId,
+        password: &Password,
+        second_factor: Option<&SecondFactorCode>,
+    ) -> Result<Credentials, Refusal> {
+        let found = database::read(&self.pool, || store::credentials_read(&self.pool, user_id));
+        let found = found.await.map_err(|error| database::refusal(&error))?;
+        // The token outlived the account.
+        let found = found.ok_or_else(Refusal::unauthenticated)?;
+        let attempt = self.begin_attempt(call, &found.user.email).await?;
+        self.judge(call, place, attempt, Some(found), password, second_factor).await
+    }
+
+    /// Forgets the attempts for an account that is gone. They hold nothing that names anybody, and
+    /// would be forgotten by themselves: if it fails, it is said and no more.
+    pub(crate) async fn forget_attempts(&self, call: &Call, email: &str) {
+        let forgetting = async {
+            let key = self.vault.key(&self.pool).await?;
+            self.throttle.forget(&self.pool, key, email, call.origin).await
+        };
+        if let Err(refusal) = forgetting.await {
+            tracing::warn!(code = %refusal.code, "attempts for an erased account are still counted");
+        }
+    }
+
+    async fn begin_attempt(&self, call: &Call, email: &str) -> Result<Attempt, Refusal> {
+        let key = self.vault.key(&self.pool).await?;
+        self.throttle.begin(&self.pool, key, email, call.origin, self.clock.now()).await
+    }
+
+    /// A failure of ours leaves the attempt counted, where it is counted beforehand: forgiving it
+    /// would need the database that may have failed.
+    async fn judge(
+        &self,
+        call: &Call,
+        place: &Place<'_>,
+        attempt: Attempt,
+        found: Option<Credentials>,
+        password: &Password,
+        second_factor: Option<&SecondFactorCode>,
+    ) -> Result<Credentials, Refusal> {
+        let stored = found.as_ref().map(|found| found.password_hash.clone());
+        let is_right = place.verify(call.deadline, password.clone(), stored).await?;
+        let Some(found) = found.filter(|found| is_right && found.user.is_active) else {
+            attempt.failed(&self.pool, self.clock.now()).await?;
+            return Err(invalid_credentials());
+        };
+        if found.has_second_factor {
+            let Some(code) = second_factor else {
+                attempt.withdrawn(&self.pool, self.clock.now()).await?;
+                return Err(second_factor_required());
+            };
+            if !self.second_factor_is_right(&found, code).await? {
+                attempt.failed(&self.pool, self.clock.now()).await?;
+                return Err(second_factor_required());
+            }
+        }
+        attempt.succeeded(&self.pool, self.clock.now()).await?;
+        Ok(found)
+    }
+
+    /// Takes the code, if it is one: no code counts twice.
+    async fn second_factor_is_right(
+        &self,
+        found: &Credentials,
+        code: &SecondFactorCode,
+    ) -> Result<bool, Refusal> {
+        let user_id = found.user.id;
+        let used = match code {
+            SecondFactorCode::Totp(code) => {
+                let Some(step) = self.step_of(found, code).await? else { return Ok(false) };
+                store::second_factor_use(&self.pool, user_id, step).await
+            }
+            SecondFactorCode::RecoveryCode(code) => {
+                let hash = totp::recovery_code_hash(user_id, code);
+                store::recovery_code_use(&self.pool, user_id, &hash).await
+            }
+        };
+        used.map_err(|error| database::refusal(&error))
+    }
+
+    async fn step_of(&self, found: &Credentials, code: &Password) -> Result<Option<i64>, Refusal> {
+        let user_id = found.user.id;
+        let stored = database::read(&self.pool, || store::second_factor_read(&self.pool, user_id));
+        let stored = stored.await.map_err(|error| database::refusal(&error))?;
+        let Some(stored) = stored.filter(|stored| stored.is_confirmed) else { return Ok(None) };
+        let secret = self.vault.open_totp(&self.pool, user_id, &stored.secret_sealed).await?;
+        let authenticator = Authenticator::new(&secret, &found.user.email)?;
+        Ok(authenticator.step_of(code.expose(), self.clock.now()))
+    }
+}
+
+/// The one answer to whoever does not prove it.
+pub(crate) fn invalid_credentials() -> Refusal {
+    Refusal::new(
+        ErrorKind::Unauthenticated,
+        "invalid-credentials",
+        "There is no account with this e-mail address and password.",
+    )
+}
+
+fn second_factor_required() -> Refusal {
+    Refusal::new(
+        ErrorKind::Unauthenticated,
+        "second-factor-required",
+        "The password is right; send a code of the authenticator app, or a recovery code, too.",
+    )
+}
