@@ -2,7 +2,7 @@
 # this file is for GNU make 3.81, which is what macOS has.
 
 .DEFAULT_GOAL := help
-.PHONY: help run test build bench check prepare
+.PHONY: help run test build bench check sbom schemathesis fuzz prepare
 # Each target is one long job that uses all cores itself.
 .NOTPARALLEL:
 
@@ -21,10 +21,19 @@ build: ## Makes the release binary, target/release/lunation
 	@exec ./scripts/build
 
 bench: ## Measures the release binary: latency and memory, beside bounds of the same run
-	@exec ./scripts/bench
+	@exec ./scripts/bench $(ARGS)
 
 check: ## Formatting, lints, documentation, dependencies, generated files
 	@exec ./scripts/check
+
+schemathesis: ## Requests made up from the API document; ARGS=500 for the full run
+	@exec ./scripts/schemathesis $(ARGS)
+
+fuzz: ## Runs each fuzz target for two minutes, or those of ARGS
+	@exec ./scripts/fuzz $(ARGS)
+
+sbom: ## Writes the bill of materials, target/lunation.cdx.json (CycloneDX)
+	@exec ./scripts/sbom
 
 prepare: ## Writes the generated files: .sqlx of each crate with SQL, api/openapi.json
 	@exec ./scripts/prepare

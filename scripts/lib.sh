@@ -10,6 +10,8 @@ workspace_flags="--workspace --features fault-injection --locked"
 
 nextest_version=0.9.143
 deny_version=0.20.2
+audit_version=0.22.2
+cyclonedx_version=0.5.9
 postgres_major_min=14
 nats_minor_min=9 # of NATS 2
 
@@ -40,6 +42,8 @@ need() {
       nats) have_nats || install_nats ;;
       nextest) install_cargo_tool cargo-nextest "$nextest_version" --no-default-features --features default-no-update ;;
       deny) install_cargo_tool cargo-deny "$deny_version" ;;
+      audit) install_cargo_tool cargo-audit "$audit_version" --no-default-features ;;
+      cyclonedx) install_cargo_tool cargo-cyclonedx "$cyclonedx_version" ;;
     esac
     "find_$item" || die "$item was installed, and still cannot be found."
   done
@@ -127,6 +131,39 @@ find_cargo_tool() {
 
 find_nextest() { find_cargo_tool cargo-nextest 0.9.100; }
 find_deny() { find_cargo_tool cargo-deny 0.18.0; }
+find_audit() { find_cargo_tool cargo-audit 0.22.0; }
+find_cyclonedx() { find_cargo_tool cargo-cyclonedx 0.5.7; }
+
+# --- Python --------------------------------------------------------------------------------------
+
+python_minor_min=11 # of Python 3
+
+# With the module that makes environments, which Debian has in a package of its own.
+find_python() {
+  have_python || return 1
+  found "$(python3 --version) ($(command -v python3))"
+}
+
+have_python() {
+  python3 -c "import sys, venv, ensurepip; sys.exit(sys.version_info < (3, $python_minor_min))" 2>/dev/null
+}
+
+# python_environment REQUIREMENTS makes an environment with exactly what the file lists, each file of
+# which has to have a listed hash, and says where it is. It is kept for as long as the list is the same.
+python_environment() {
+  local requirements=$1 environment
+  environment="$(tools_dir)/python-$(cksum <"$requirements" | tr ' ' '-')"
+  if [ ! -e "$environment/complete" ]; then
+    installing "what $requirements lists, from PyPI into $environment" >&2
+    rm -rf "$environment"
+    python3 -m venv "$environment" >&2 &&
+      "$environment/bin/pip" install --quiet --disable-pip-version-check --require-hashes \
+        --only-binary :all: --requirement "$requirements" >&2 ||
+      die "what $requirements lists could not be installed." "Is there a connection to pypi.org?"
+    touch "$environment/complete"
+  fi
+  printf '%s\n' "$environment"
+}
 
 # --- System packages -----------------------------------------------------------------------------
 
@@ -222,6 +259,7 @@ install_packages() {
         apt="$apt gcc libc6-dev"
         ;;
       postgres) apt="$apt postgresql" brew="$brew postgresql@17" ;;
+      python) apt="$apt python3-venv" brew="$brew python@3" ;;
       nats) brew="$brew nats-server" ;;
     esac
   done

@@ -12,7 +12,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use backtest::BacktestArgs;
-pub(crate) use erasures::ErasuresCommand;
+pub(crate) use erasures::{ErasuresApplyArgs, ErasuresCommand};
 pub(crate) use keys::{KeysArgs, KeysCommand};
 pub(crate) use operator::{
     BrokerArgs, DlqChoice, DlqCommand, DlqListArgs, EventsCommand, EventsTailArgs, ProvisionArgs,
@@ -33,6 +33,7 @@ Examples:
   lunation events tail --nats URL              watch what happens, as it happens
   lunation dlq list --nats URL                 what was given up
   lunation users reset-link EMAIL              a way back in for somebody
+  lunation users reset-second-factor EMAIL     the same for a lost authenticator app
   lunation keys rotate                         another key for access tokens, step by step
   lunation config print                        every setting, and where it came from
 

@@ -1,38 +1,76 @@
 //! `lunation erasures`: the ledger of who was erased, for databases that are restored from backups.
 
 use std::{
-    fs::File,
-    io::{BufRead as _, BufReader, Write},
-    path::Path,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::Arc,
 };
 
-use anyhow::{Context as _, Result, anyhow, ensure};
-use contracts::UserId;
+use anyhow::{Context as _, Result, anyhow, bail};
 use secrecy::SecretString;
-use serde::{Deserialize, Serialize};
 use sqlx::{Connection as _, PgConnection};
-use users::LedgerEntry;
+use tokio::task::spawn_blocking;
+use users::{LedgerError, LedgerFile, LedgerHead, LedgerText};
 
 use crate::{
-    cli::ErasuresCommand,
+    cli::{ErasuresApplyArgs, ErasuresCommand},
     config::{Config, Domain},
     embedded, lifecycle, migrate,
     serve::Local,
 };
 
-/// What the first line calls itself.
-const NAME: &str = "lunation-erasures";
-/// The notation of this build.
-const VERSION: u16 = 1;
+/// The name of the ledger in the data directory.
+const LEDGER_FILE: &str = "erasures.jsonl";
 
-/// The first line.
-#[derive(Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Head {
-    ledger: String,
-    version: u16,
-    /// The greatest id that an account ever had: none up to it may be given again.
-    last_user_id: UserId,
+/// Where the ledger is kept; nowhere without a data directory, unless the configuration says.
+pub(crate) fn ledger_path(config: &Config, data_dir: Option<&Path>) -> Option<PathBuf> {
+    config.erasures.ledger_file.clone().or_else(|| Some(data_dir?.join(LEDGER_FILE)))
+}
+
+/// Erases again whoever was erased after the backup that the database of users was restored from, and
+/// completes the ledger. Before anybody is served.
+///
+/// # Errors
+/// The ledger cannot be kept, is of another database, or the database fails.
+pub(crate) async fn enforce(
+    path: Option<PathBuf>,
+    url: &SecretString,
+) -> Result<Option<Arc<LedgerFile>>> {
+    let Some(path) = path else {
+        tracing::warn!(
+            "no ledger of erasures is kept, so a restored backup of users would bring back who was \
+             erased since; users.erasure_ledger_file says where to keep one"
+        );
+        return Ok(None);
+    };
+    let mut connection = migrate::connect(url).await.map_err(|error| migrate::described(&error))?;
+    let name = users::ledger_database(&mut connection).await;
+    let name = name.map_err(|error| migrate::described(&error))?;
+    let shown = path.display().to_string();
+    let opened = spawn_blocking(move || LedgerFile::open(path, name)).await?;
+    let ledger = opened.map_err(|error| explained(error, &shown))?;
+    let ledger = Arc::new(ledger);
+    let enforced = users::enforce_ledger(&mut connection, &ledger).await;
+    let enforced = enforced.map_err(|error| explained(error, &shown))?;
+    if enforced.is_restored {
+        let erased = enforced.erased;
+        tracing::warn!(erased, "the database of users is older than the ledger of erasures");
+    }
+    connection.close().await.map_err(|error| migrate::described(&error))?;
+    Ok(Some(ledger))
+}
+
+fn explained(error: LedgerError, path: &str) -> anyhow::Error {
+    let is_of_another = matches!(error, LedgerError::OtherDatabase);
+    let error = anyhow!(error).context(format!("the ledger of erasures {path}"));
+    if is_of_another {
+        error.context(
+            "if this database takes the place of that one, run `lunation erasures apply --adopt` on \
+             the ledger; otherwise give it a ledger of its own by users.erasure_ledger_file",
+        )
+    } else {
+        error
+    }
 }
 
 /// Does it.
@@ -80,21 +118,21 @@ async fn on_database(
     match command {
         ErasuresCommand::Export(_) => export(&mut connection, out).await?,
         ErasuresCommand::Apply(arguments) => {
-            apply(&mut connection, &arguments.ledger, out).await?;
+            apply(&mut connection, arguments, out).await?;
         }
     }
     connection.close().await.map_err(|error| migrate::described(&error))
 }
 
 async fn export(connection: &mut PgConnection, out: &mut impl Write) -> Result<()> {
-    let last_user_id = users::last_user_id(connection).await;
-    let last_user_id = last_user_id.map_err(|error| migrate::described(&error))?;
-    let head = Head { ledger: NAME.to_owned(), version: VERSION, last_user_id };
+    let described = |error| migrate::described(&error);
+    let name = users::ledger_database(connection).await.map_err(described)?;
+    let last_user_id = users::last_user_id(connection).await.map_err(described)?;
+    let head = LedgerHead::new(name, last_user_id);
     writeln!(out, "{}", serde_json::to_string(&head)?)?;
     let mut after = None;
     loop {
-        let page = users::ledger_page(connection, after).await;
-        let page = page.map_err(|error| migrate::described(&error))?;
+        let page = users::ledger_page(connection, after).await.map_err(described)?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.user_id);
         for entry in &page {
@@ -104,60 +142,31 @@ async fn export(connection: &mut PgConnection, out: &mut impl Write) -> Result<(
 }
 
 /// Reads the whole ledger before anything is done: half of one is none.
-async fn apply(connection: &mut PgConnection, ledger: &Path, out: &mut impl Write) -> Result<()> {
-    let (head, entries) =
-        read(ledger).with_context(|| format!("the ledger {}", ledger.display()))?;
-    let passed = users::pass_user_id(connection, head.last_user_id).await;
-    passed.map_err(|error| migrate::described(&error))?;
-    let mut erased = 0;
-    for entry in &entries {
-        let applied = users::ledger_apply(connection, entry).await;
-        erased += usize::from(applied.map_err(|error| migrate::described(&error))?);
+async fn apply(
+    connection: &mut PgConnection,
+    arguments: &ErasuresApplyArgs,
+    out: &mut impl Write,
+) -> Result<()> {
+    let described = |error| migrate::described(&error);
+    let file = &arguments.ledger;
+    let read = || -> Result<LedgerText> { Ok(LedgerText::parse(&std::fs::read_to_string(file)?)?) };
+    let ledger = read().with_context(|| format!("the ledger {}", file.display()))?;
+    if ledger.database != users::ledger_database(connection).await.map_err(described)? {
+        if !arguments.adopt {
+            bail!(
+                "the ledger {} is of another database: who has an id there may be somebody else here. \
+                 If this database takes the place of that one, say so by --adopt",
+                file.display()
+            );
+        }
+        users::adopt_ledger(connection, ledger.database).await.map_err(described)?;
     }
-    let known = entries.len() - erased;
+    users::pass_user_id(connection, ledger.last_user_id).await.map_err(described)?;
+    let mut erased = 0;
+    for entry in &ledger.entries {
+        erased += usize::from(users::ledger_apply(connection, entry).await.map_err(described)?);
+    }
+    let known = ledger.entries.len() - erased;
     writeln!(out, "{erased} erased, {known} were erased already")?;
     Ok(())
-}
-
-fn read(ledger: &Path) -> Result<(Head, Vec<LedgerEntry>)> {
-    let mut lines = BufReader::new(File::open(ledger)?).lines();
-    let first = lines.next().context("it is empty")??;
-    let head: Head = serde_json::from_str(&first).context("its first line is not that of one")?;
-    ensure!(head.ledger == NAME, "it is not one");
-    ensure!(head.version == VERSION, "it is of a newer build");
-    let entry = |(number, line): (usize, std::io::Result<String>)| -> Result<LedgerEntry> {
-        serde_json::from_str(&line?).with_context(|| format!("line {number}"))
-    };
-    let entries = (2..).zip(lines).map(entry).collect::<Result<Vec<_>>>()?;
-    Ok((head, entries))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(text: &str) -> Result<(Head, Vec<LedgerEntry>)> {
-        let directory = tempfile::tempdir()?;
-        let path = directory.path().join("ledger");
-        std::fs::write(&path, text)?;
-        read(&path)
-    }
-
-    #[test]
-    fn half_a_ledger_is_none() {
-        let head = r#"{"ledger":"lunation-erasures","version":1,"last_user_id":9}"#;
-        let entry = r#"{"user_id":7,"receipt":"0c7b1a55-6a1b-4f0e-9d3c-2f6f1f5c9b3a","erased_at":"2026-03-02T07:00:00Z"}"#;
-        let (read, entries) = of(&format!("{head}\n{entry}\n")).unwrap();
-        assert_eq!((read.last_user_id, entries.len()), (UserId::new(9), 1));
-        assert_eq!(entries[0].user_id, UserId::new(7));
-        for broken in [
-            String::new(),
-            entry.to_owned(),
-            format!("{head}\n{}", entry.split_at(50).0),
-            head.replace(":1,", ":2,"),
-            head.replace("lunation-erasures", "other"),
-        ] {
-            assert!(of(&broken).is_err(), "{broken}");
-        }
-    }
 }

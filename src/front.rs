@@ -10,12 +10,13 @@ use contracts::{
 };
 use futures::future::BoxFuture;
 use nats::Connection;
-use poem::{Server, listener::TcpAcceptor};
+use poem::listener::TcpAcceptor;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     accept,
     config::{Domain, Groups, Profile},
+    connections,
     running::{Announcement, Running},
     serve::{Launch, Local},
 };
@@ -59,6 +60,7 @@ pub(crate) async fn serve(launch: Launch, front: Front) -> Result<()> {
         trusted_proxies: config.http.trusted_proxies.clone(),
         stopping: shutdown.clone(),
     };
+    connections::make_room(&config.connections);
     let listen = listeners.api.local_addr().context("the API's address")?;
     let admin_listen = listeners.admin.as_ref().map(tokio::net::TcpListener::local_addr);
     let admin_listen = admin_listen.transpose().context("the admin address")?;
@@ -92,9 +94,9 @@ pub(crate) async fn serve(launch: Launch, front: Front) -> Result<()> {
     let admin_stop = CancellationToken::new();
     let admin_server = async {
         let Some(listener) = listeners.admin else { return Ok(()) };
-        Server::new_with_acceptor(TcpAcceptor::from_tokio(listener)?)
-            .run_with_graceful_shutdown(admin, admin_stop.cancelled(), Some(Duration::ZERO))
-            .await
+        let (entrance, stop) = (TcpAcceptor::from_tokio(listener)?, admin_stop.cancelled());
+        connections::serve(entrance, admin, &config.connections, stop, Duration::ZERO).await;
+        Ok(())
     };
     let api_server = async {
         let app = api::app(&front.groups, front.verifier, options);
@@ -105,11 +107,10 @@ pub(crate) async fn serve(launch: Launch, front: Front) -> Result<()> {
             front.draining.cancel();
             door.close().await;
         };
-        let served = Server::new_with_acceptor(entrance)
-            .run_with_graceful_shutdown(app, accepting_ends, Some(drain_wait))
-            .await;
+        let bounds = &config.connections;
+        connections::serve(entrance, app, bounds, accepting_ends, drain_wait).await;
         admin_stop.cancel();
-        served
+        Ok(())
     };
     let served: io::Result<((), ())> = futures::future::try_join(api_server, admin_server).await;
     drop(announcement);

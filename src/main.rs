@@ -10,6 +10,7 @@ mod accept;
 mod accounts;
 mod backtest;
 mod compose;
+mod connections;
 mod demo;
 mod dlq;
 mod doctor;
@@ -45,7 +46,7 @@ use secrecy::SecretString;
 use crate::{
     cli::{
         AnyKeysCommand, BrokerArgs, Cli, Command, ConfigCommand, DlqCommand, EventsCommand,
-        OpenapiArgs, OpenapiFormat, ProvisionArgs, Settings, UsersCommand,
+        OpenapiArgs, OpenapiFormat, ProvisionArgs, Settings,
     },
     config::{Config, Problems, Sources},
 };
@@ -113,11 +114,10 @@ fn run(command: Command) -> Result<ExitCode> {
             signing_keys::run(&command, |settings| Ok(load(settings)?), &mut output::stdout())?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Users(UsersCommand::ResetLink(arguments)) => {
-            let config = load(&arguments.settings)?;
+        Command::Users(command) => {
+            let config = load(command.settings())?;
             operator::log("")?;
-            let mut out = output::stdout();
-            block_on(Box::pin(accounts::reset_link(&config, &arguments.email, &mut out)))?;
+            block_on(Box::pin(accounts::run(&config, &command, &mut output::stdout())))?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Erasures(command) => {

@@ -1,6 +1,10 @@
 //! The order in which `serve` brings things up, and takes them down again.
 
-use std::{collections::BTreeMap, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 use anyhow::{Result, anyhow};
 use metrics_exporter_prometheus::PrometheusHandle;
@@ -12,6 +16,7 @@ use crate::{
     compose,
     config::{Config, Domain, Profile},
     embedded::{DataDir, Embedded},
+    erasures,
     lifecycle::{self, GaveUp, Listeners},
     migrate,
     sealing::{self, Rings},
@@ -30,6 +35,8 @@ pub(crate) struct Launch {
     pub(crate) signing_key: SigningKey,
     /// The keys of what is sealed in them.
     pub(crate) sealing: Rings,
+    /// Where erasures are written down, and who stands there was erased again.
+    pub(crate) ledger: Option<Arc<users::LedgerFile>>,
     /// Renders the metrics.
     pub(crate) metrics: PrometheusHandle,
     /// Cancelled when the process is to stop; whoever gives up may cancel it too.
@@ -87,9 +94,17 @@ async fn run(
     sealing::generate(&config)?;
     let sealing = sealing::open(&config).await?;
     sealing::check(&config, &sealing, &databases).await?;
+    let ledger = match databases.get(&Domain::Users) {
+        Some(url) => {
+            let path = erasures::ledger_path(&config, local.data_dir());
+            Box::pin(erasures::enforce(path, url)).await?
+        }
+        None => None,
+    };
     let signing_key = SigningKey::of(&config);
     let stopping = shutdown.clone();
-    let launch = Launch { config, listeners, databases, signing_key, sealing, metrics, shutdown };
+    let launch =
+        Launch { config, listeners, databases, signing_key, sealing, ledger, metrics, shutdown };
     let mut served = Box::pin(compose::serve(launch));
     tokio::select! {
         result = &mut served => result,
@@ -109,7 +124,7 @@ async fn run(
 pub(crate) struct Local {
     embedded: Option<Embedded>,
     // Dropped last: nobody else may have the directory while the cluster runs.
-    _data_dir: Option<DataDir>,
+    data_dir: Option<DataDir>,
 }
 
 impl Local {
@@ -128,15 +143,20 @@ impl Local {
             && config.auth.signing_key_file.is_none()
             || sealing::is_kept_here(config);
         if !needs_cluster && !needs_key {
-            return Ok(Some(Self { embedded: None, _data_dir: None }));
+            return Ok(Some(Self { embedded: None, data_dir: None }));
         }
         let data_dir = DataDir::open(&config.storage.data_dir)?;
         tracing::info!(path = %data_dir.path().display(), "the data directory is locked");
         if !needs_cluster {
-            return Ok(Some(Self { embedded: None, _data_dir: Some(data_dir) }));
+            return Ok(Some(Self { embedded: None, data_dir: Some(data_dir) }));
         }
         let embedded = Embedded::start(&data_dir, &config.storage.programs, shutdown).await?;
-        Ok(embedded.map(|it| Self { embedded: Some(it), _data_dir: Some(data_dir) }))
+        Ok(embedded.map(|it| Self { embedded: Some(it), data_dir: Some(data_dir) }))
+    }
+
+    /// The data directory, if one is used.
+    pub(crate) fn data_dir(&self) -> Option<&Path> {
+        self.data_dir.as_ref().map(DataDir::path)
     }
 
     /// The database of every domain in this process.

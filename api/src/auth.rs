@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use contracts::{
-    Call, Grant, Handle, Request as Ask, Scope, UserId,
+    Call, Grant, Handle, Request as Ask, Scope, SessionId, UserId,
     call::{AccessToken, IdempotencyKey},
 };
 use poem::{
@@ -19,8 +19,8 @@ use crate::{context::Context, error::Problem};
 
 /// The name of the security scheme in the API document.
 const SCHEME: &str = "bearer";
-/// How long one of many parts may take.
-const PART_PATIENCE: Duration = Duration::from_secs(10);
+/// How long that may take which has more time than a request usually has.
+const LONG_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What a token needs for the operation that is asked for. The edge knows it of the route, so that
 /// who may not is told so before anything of the request is looked at; what counts is the scope of
@@ -60,16 +60,40 @@ impl Caller {
         Ok(group.ask(&call, request).await?)
     }
 
-    /// Asks for one of many parts of an answer or a write, which together take longer than other requests
-    /// may.
-    pub(crate) async fn ask_for_part<R: Ask>(
+    /// Asks for what may take longer than other requests may: for one of many parts of an answer or a
+    /// write, or for something that nobody should have to ask for twice.
+    pub(crate) async fn ask_patiently<R: Ask>(
         &self,
         group: &Handle<R::Mailbox>,
         request: R,
     ) -> Result<R::Reply, Problem> {
         self.may::<R>()?;
-        let call = Call { deadline: Instant::now() + PART_PATIENCE, ..self.call() };
+        let call = Call { deadline: Instant::now() + LONG_PATIENCE, ..self.call() };
         Ok(group.ask(&call, request).await?)
+    }
+
+    /// Whoever the token of a request was issued to; `may_have_left` if its session need not go on.
+    async fn of(request: &Request, may_have_left: bool) -> Result<Self, Problem> {
+        let context = Context::of(request)?;
+        let token = bearer_token(request.headers())
+            .and_then(AccessToken::parse)
+            .ok_or_else(Problem::unauthenticated)?;
+        let (call, verifier) = (context.call(), context.verifier());
+        let token = verifier.access_token(&call, token).await?;
+        let grant = if may_have_left {
+            verifier.verify_ended(&call, token.expose()).await?
+        } else {
+            verifier.verify(&call, token.expose()).await?
+        };
+        if let Some(RequiredScope(scope)) = request.data::<RequiredScope>()
+            && !grant.scopes.allow(*scope)
+        {
+            // A token that was taken back is not told what it was good for.
+            let has_ended = verifier.has_ended(&grant);
+            let refusal = Problem::insufficient_scope(*scope);
+            return Err(if has_ended { Problem::unauthenticated() } else { refusal });
+        }
+        Ok(Self { user_id: grant.user_id, grant, token, context: context.clone() })
     }
 
     /// Whether the token has the scope of the request. The group that answers in another process
@@ -93,6 +117,45 @@ impl Caller {
             token: Some(self.token.clone()),
             ..self.context.call()
         }
+    }
+}
+
+/// A person who proved who they are, or were: their session may have ended meanwhile.
+pub(crate) struct Leaver {
+    /// Who.
+    pub(crate) caller: Caller,
+    /// Whether it has, as far as is known here.
+    pub(crate) has_left: bool,
+}
+
+impl Leaver {
+    /// The session that the token is of.
+    pub(crate) fn session_id(&self) -> SessionId {
+        self.caller.grant.session_id
+    }
+}
+
+impl<'a> ApiExtractor<'a> for Leaver {
+    const TYPES: &'static [ApiExtractorType] = Caller::TYPES;
+    type ParamType = ();
+    type ParamRawType = ();
+
+    fn register(registry: &mut Registry) {
+        Caller::register(registry);
+    }
+
+    fn security_schemes() -> Vec<&'static str> {
+        Caller::security_schemes()
+    }
+
+    async fn from_request(
+        request: &'a Request,
+        _body: &mut RequestBody,
+        _options: ExtractParamOptions<()>,
+    ) -> poem::Result<Self> {
+        let caller = Caller::of(request, true).await?;
+        let has_left = caller.context.verifier().has_ended(&caller.grant);
+        Ok(Self { caller, has_left })
     }
 }
 
@@ -128,20 +191,7 @@ impl<'a> ApiExtractor<'a> for Caller {
         _body: &mut RequestBody,
         _options: ExtractParamOptions<()>,
     ) -> poem::Result<Self> {
-        let context = Context::of(request)?;
-        let token = bearer_token(request.headers())
-            .and_then(AccessToken::parse)
-            .ok_or_else(Problem::unauthenticated)?;
-        let call = context.call();
-        let token = context.verifier().access_token(&call, token).await.map_err(Problem::from)?;
-        let grant = context.verifier().verify(&call, token.expose()).await;
-        let grant = grant.map_err(Problem::from)?;
-        if let Some(RequiredScope(scope)) = request.data::<RequiredScope>()
-            && !grant.scopes.allow(*scope)
-        {
-            return Err(Problem::insufficient_scope(*scope).into());
-        }
-        Ok(Self { user_id: grant.user_id, grant, token, context: context.clone() })
+        Ok(Self::of(request, false).await?)
     }
 }
 

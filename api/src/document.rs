@@ -204,11 +204,11 @@ fn header(description: &str) -> Value {
     json!({ "description": description, "required": true, "schema": { "type": "string" } })
 }
 
-/// `?status=` counts as left out.
+/// `?status=` counts as left out, where that may be left out.
 fn allow_empty_parameters(operation: &mut Value) {
     let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
     for parameter in parameters.into_iter().flatten() {
-        if parameter["in"] == "query" {
+        if parameter["in"] == "query" && parameter["required"] == json!(false) {
             parameter["allowEmptyValue"] = json!(true);
         }
         if parameter["in"] == "header" {

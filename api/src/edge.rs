@@ -28,9 +28,12 @@ use crate::{
 
 /// The name of a path that is none of ours, in logs and metrics.
 const UNMATCHED: &str = "unmatched";
-/// The one operation that may take longer than others, and how long: it stores thousands of rows.
+/// The operations that may take longer than others, and how long: one stores thousands of rows, the
+/// other waits for a core, and whoever leaves is not sent away for a crowd.
 const IMPORT: &str = "/api/users/import";
 const IMPORT_TIMEOUT: Duration = Duration::from_mins(1);
+const ACCOUNT: &str = "/api/users/account";
+const ACCOUNT_TIMEOUT: Duration = Duration::from_secs(15);
 /// The status that nobody was answered with, in logs and metrics: the client left before. (nginx
 /// has this number for it.)
 const CLIENT_LEFT: u16 = 499;
@@ -62,6 +65,7 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
         let time_limit = self.time_limit(route);
         let context = Context::arriving(&request, time_limit, self.shared.clone());
         let origin = self.cross_origin.origin_of(&request);
+        let is_encrypted = self.shared.proxies.say_encrypted(&request);
         let method = method_name(request.method());
         let version = request.version();
         let template = route.map_or_else(|| Arc::from(UNMATCHED), |r| Arc::clone(&r.template));
@@ -80,6 +84,9 @@ impl<E: Endpoint<Output = Response>> Endpoint for Edge<E> {
         let answer = self.answer(request, route, origin.as_ref(), &context);
         let mut response = answer.instrument(span.clone()).await;
         headers::add_defaults(response.headers_mut());
+        if is_encrypted {
+            headers::demand_encryption(response.headers_mut());
+        }
         self.cross_origin.allow(origin, response.headers_mut());
         // HTTP/2 knows no such header, and says goodbye in a frame of its own.
         if self.stopping.is_cancelled() && version < Version::HTTP_2 {
@@ -103,6 +110,7 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
     fn time_limit(&self, route: Option<&Route>) -> Duration {
         match route {
             Some(route) if &*route.template == IMPORT => self.request_timeout.max(IMPORT_TIMEOUT),
+            Some(route) if &*route.template == ACCOUNT => self.request_timeout.max(ACCOUNT_TIMEOUT),
             _ => self.request_timeout,
         }
     }

@@ -8,7 +8,7 @@ use contracts::{
 use poem_openapi::{ApiResponse, Enum, Object, OpenApi, param::Path, payload::Json};
 
 use crate::{
-    auth::Caller,
+    auth::Leaver,
     body::Body,
     context::Context,
     credentials::second_factor,
@@ -34,18 +34,13 @@ pub(crate) struct ErasureApi {
 impl ErasureApi {
     /// Erase one's account and everything that is held on one
     ///
-    /// It takes the password again. The account, its credentials and its sessions are gone at once;
+    /// It takes the password again. Whoever lost the answer asks again with the same token, as long as it
+    /// is valid, and gets the same receipt. The account, its credentials and its sessions are gone at once;
     /// cycles, what was derived from them, preferences and reminders follow in moments, or as soon as a
     /// part that is away is back. It cannot be undone. The receipt shows how far it has come.
     #[oai(path = "/api/users/account", method = "delete", operation_id = "eraseAccount")]
-    async fn erase(&self, caller: Caller, body: Body<EraseAccount>) -> poem::Result<Accepted> {
-        let EraseAccount { password: Scalar(password), totp, recovery_code } = body.0;
-        let request = domain::EraseAccount {
-            user_id: caller.user_id,
-            password: domain::Password::new(password),
-            second_factor: second_factor(totp, recovery_code)?,
-        };
-        let erasure = caller.ask(&self.users, request).await?;
+    async fn erase(&self, leaver: Leaver, body: Body<EraseAccount>) -> poem::Result<Accepted> {
+        let erasure = self.erase_or_find(&leaver, body.0).await?;
         let receipt = erasure.receipt.to_string();
         let location = format!("/api/erasures/{receipt}");
         let message = Scalar("Account erased successfully".to_owned());
@@ -66,6 +61,30 @@ impl ErasureApi {
         let request = domain::GetErasure::parse(&receipt.0.0);
         let request = request.ok_or_else(|| Problem::from(Refusal::not_found()))?;
         Ok(Json(context.ask(&self.users, request).await?.into()))
+    }
+}
+
+impl ErasureApi {
+    /// Erases; or finds what was erased by the same session before, whose answer was lost.
+    async fn erase_or_find(
+        &self,
+        leaver: &Leaver,
+        body: EraseAccount,
+    ) -> Result<domain::Erasure, Problem> {
+        let Leaver { caller, has_left } = leaver;
+        if !has_left {
+            let EraseAccount { password: Scalar(password), totp, recovery_code } = body;
+            let second_factor = second_factor(totp, recovery_code)?;
+            let password = domain::Password::new(password);
+            let request = domain::EraseAccount { user_id: caller.user_id, password, second_factor };
+            // It waits for a core like a sign-in; whoever leaves is not sent away for a crowd.
+            let erased = caller.ask_patiently(&self.users, request).await;
+            if !erased.as_ref().is_err_and(Problem::is_unauthenticated) {
+                return erased;
+            }
+        }
+        let (user_id, session_id) = (caller.user_id, leaver.session_id());
+        caller.ask(&self.users, domain::FindErasure { user_id, session_id }).await
     }
 }
 

@@ -58,6 +58,11 @@ impl Problem {
         Refusal::unauthenticated().into()
     }
 
+    /// Whether it is that.
+    pub(crate) fn is_unauthenticated(&self) -> bool {
+        *self == Self::unauthenticated()
+    }
+
     /// 403: the token is good, and not for this.
     pub(crate) fn insufficient_scope(scope: Scope) -> Self {
         Self { scope: Some(scope), ..Refusal::insufficient_scope().into() }

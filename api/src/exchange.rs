@@ -62,7 +62,9 @@ impl Exchange {
             return Ok(access_token);
         }
         let asked = Instant::now();
-        let call = call.with_patience(PATIENCE.min(call.deadline.duration_since(asked)));
+        // From where it is used is told to its owner.
+        let patience = PATIENCE.min(call.deadline.duration_since(asked));
+        let call = Call { origin: call.origin, ..call.with_patience(patience) };
         let exchanged = self.users.ask(&call, ExchangeApiToken { token }).await?;
         let ExchangedToken { access_token, expires_in_seconds } = exchanged;
         let access_token = AccessToken::parse(&access_token).ok_or_else(Refusal::internal)?;

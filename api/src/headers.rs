@@ -18,6 +18,9 @@ pub(crate) const PAGE_POLICY: &str = "default-src 'none'; script-src 'unsafe-inl
     style-src 'unsafe-inline'; img-src data:; connect-src 'self'; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'";
 
+/// A year.
+const STRICT_TRANSPORT_SECURITY: &str = "max-age=31536000";
+
 const ALLOWED_METHODS: &str = "GET, HEAD, POST, PUT, DELETE";
 const ALLOWED_HEADERS: &str =
     "Authorization, Content-Type, Idempotency-Key, X-Request-Id, Traceparent";
@@ -31,6 +34,14 @@ pub(crate) fn add_defaults(headers: &mut HeaderMap) {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     headers.remove(header::SERVER);
+}
+
+/// Whoever came by TLS shall never come without (RFC 6797 §7.2: said to nobody else).
+pub(crate) fn demand_encryption(headers: &mut HeaderMap) {
+    headers.insert(
+        header::STRICT_TRANSPORT_SECURITY,
+        HeaderValue::from_static(STRICT_TRANSPORT_SECURITY),
+    );
 }
 
 /// Cross-origin access: none unless configured, and then for exactly these origins.

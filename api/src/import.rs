@@ -114,6 +114,8 @@ struct AccountImport {
     cycle_analytics: Option<Value>,
     /// Not looked at.
     notifications: Option<Value>,
+    /// Not looked at.
+    audit: Option<Value>,
 }
 
 /// What came of an import.
@@ -166,12 +168,12 @@ async fn carry_out(
     let all = [&parts.cycles, &parts.episodes, &parts.symptoms, &parts.gap_answers];
     for rows in all.into_iter().flatten() {
         let check = ImportCycles { user_id: caller.user_id, check_only: true, rows: rows.clone() };
-        caller.ask_for_part(&groups.cycles, check).await?;
+        caller.ask_patiently(&groups.cycles, check).await?;
     }
-    caller.ask_for_part(&groups.users, BeginImport { user_id: caller.user_id }).await?;
+    caller.ask_patiently(&groups.users, BeginImport { user_id: caller.user_id }).await?;
     bring_back_profile(caller, groups, profile).await?;
     let preferences = preferences.changes(caller.user_id);
-    caller.ask_for_part(&groups.notifications, preferences).await?;
+    caller.ask_patiently(&groups.notifications, preferences).await?;
     let Parts { cycles, episodes, symptoms, gap_answers } = parts;
     let mut version = None;
     let cycles = bring_back(caller, groups, cycles, &mut version).await?;
@@ -182,9 +184,9 @@ async fn carry_out(
     if let Some(Scalar(months)) = retention.months.0 {
         let months = Some(months);
         let now = GetRetention { user_id: caller.user_id };
-        if caller.ask_for_part(&groups.cycles, now).await?.months != months {
+        if caller.ask_patiently(&groups.cycles, now).await?.months != months {
             let request = SetRetention { user_id: caller.user_id, months };
-            version = Some(caller.ask_for_part(&groups.cycles, request).await?.version);
+            version = Some(caller.ask_patiently(&groups.cycles, request).await?.version);
         }
     }
     Ok(AccountImported {
@@ -216,7 +218,7 @@ async fn bring_back_profile(
     {
         return Ok(());
     }
-    let updated = caller.ask_for_part(&groups.users, request).await;
+    let updated = caller.ask_patiently(&groups.users, request).await;
     updated.map_err(|problem| problem.under("/profile"))?;
     Ok(())
 }
@@ -230,7 +232,7 @@ async fn bring_back(
     let mut count = ImportedCount { stored: Scalar(0), unchanged: Scalar(0) };
     for rows in parts {
         let request = ImportCycles { user_id: caller.user_id, check_only: false, rows };
-        let imported = caller.ask_for_part(&groups.cycles, request).await?;
+        let imported = caller.ask_patiently(&groups.cycles, request).await?;
         let CyclesImported { stored, unchanged, version: now } = imported;
         count.stored.0 += i64::from(stored);
         count.unchanged.0 += i64::from(unchanged);

@@ -36,6 +36,7 @@ mod users;
 
 mod admin;
 mod answer;
+mod audit;
 mod auth;
 mod body;
 mod context;

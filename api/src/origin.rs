@@ -7,6 +7,8 @@ use poem::{Addr, Request};
 
 /// The header by which a proxy says for whom it asks.
 const FORWARDED_FOR: &str = "x-forwarded-for";
+/// The header by which it says how it was asked.
+const FORWARDED_PROTO: &str = "x-forwarded-proto";
 
 /// Proxies whose word counts. Without any, the header means nothing: everybody can write it.
 pub(crate) struct TrustedProxies(Vec<IpNet>);
@@ -28,6 +30,12 @@ impl TrustedProxies {
         Some(self.origin(peer.ip(), &chain))
     }
 
+    /// Whether the client has TLS as far as to a proxy of ours.
+    pub(crate) fn say_encrypted(&self, request: &Request) -> bool {
+        let Addr::SocketAddr(peer) = request.remote_addr().0 else { return false };
+        self.trusts(peer.ip().to_canonical()) && is_encrypted(request)
+    }
+
     fn origin(&self, peer: IpAddr, chain: &[&str]) -> IpAddr {
         let mut origin = peer.to_canonical();
         for hop in chain.iter().rev() {
@@ -40,6 +48,13 @@ impl TrustedProxies {
     fn trusts(&self, address: IpAddr) -> bool {
         self.0.iter().any(|network| network.contains(&address))
     }
+}
+
+/// What the proxy before us wrote stands last.
+fn is_encrypted(request: &Request) -> bool {
+    let last = request.headers().get_all(FORWARDED_PROTO).iter().next_back();
+    let last = last.and_then(|value| value.to_str().ok()?.rsplit(',').next());
+    last.is_some_and(|word| word.trim().eq_ignore_ascii_case("https"))
 }
 
 /// An address, with its port or without.
@@ -84,5 +99,21 @@ mod tests {
         let nobody = TrustedProxies::new(Vec::new());
         let peer: IpAddr = "127.0.0.1".parse().unwrap();
         assert_eq!(nobody.origin(peer, &["198.51.100.7"]), peer);
+    }
+
+    #[test]
+    fn the_last_word_on_encryption_is_the_proxy_s() {
+        let said = |values: &[&'static str]| {
+            let request = Request::builder();
+            let with = |request: poem::RequestBuilder, value: &&'static str| {
+                request.header(FORWARDED_PROTO, *value)
+            };
+            is_encrypted(&values.iter().fold(request, with).finish())
+        };
+        assert!(said(&["https"]) && said(&["http, HTTPS"]) && said(&["http", "https"]));
+        assert!(!said(&[]) && !said(&["http"]) && !said(&["https,http"]) && !said(&["https", ""]));
+        let proxies = TrustedProxies::new(vec!["10.0.0.0/8".parse().unwrap()]);
+        let request = Request::builder().header(FORWARDED_PROTO, "https").finish();
+        assert!(!proxies.say_encrypted(&request), "nobody knows who says so");
     }
 }

@@ -41,11 +41,17 @@ impl<'a, T: ParseFromJSON> ApiExtractor<'a> for Query<T> {
         let refuse = |detail: &'static str| invalid(options.name, Cow::Borrowed(detail));
         let query: Vec<(String, String)> =
             request.params().map_err(|_| refuse("the query string cannot be read"))?;
-        let mut given = query.iter().filter(|(name, _)| name == options.name);
-        let first = given.next().map(|(_, text)| text.as_str()).filter(|text| !text.is_empty());
+        let encoded = request.uri().query().unwrap_or_default().split('&');
+        let pairs = query.iter().zip(encoded.filter(|pair| !pair.is_empty()));
+        let mut given = pairs.filter(|((name, _), _)| name == options.name);
+        let first = given.next();
         if given.next().is_some() {
             return Err(refuse("must not be given twice").into());
         }
+        if first.is_some_and(|(_, encoded)| !is_utf8(encoded)) {
+            return Err(refuse("must be UTF-8").into());
+        }
+        let first = first.map(|((_, text), _)| text.as_str()).filter(|text| !text.is_empty());
         match (first, options.default_value) {
             (Some(text), _) => Ok(Self(parse(Context::of(request)?, options.name, text)?)),
             (None, Some(default_value)) => Ok(Self(default_value())),
@@ -97,6 +103,18 @@ fn parse<T: ParseFromJSON>(
     let mut value = resolved.map_or_else(Default::default, |s| schema::value_of_text(s, text));
     context.schemas().check(&schema, name, &mut value).map_err(Problem::invalid)?;
     T::parse_from_json(Some(value)).map_err(|_| Refusal::internal().into())
+}
+
+/// Whether what is percent-encoded is UTF-8: in the place of anything else the parser puts U+FFFD.
+fn is_utf8(query: &str) -> bool {
+    let mut pieces = query.split('%');
+    let mut bytes = pieces.next().unwrap_or_default().as_bytes().to_vec();
+    for piece in pieces {
+        let byte = piece.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        bytes.extend(byte);
+        bytes.extend(piece.bytes().skip(if byte.is_some() { 2 } else { 0 }));
+    }
+    str::from_utf8(&bytes).is_ok()
 }
 
 fn invalid(name: &'static str, detail: Cow<'static, str>) -> Problem {

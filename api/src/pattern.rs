@@ -23,6 +23,13 @@ impl Pattern {
         matches: |text| date(text).is_some(),
         expected: "must be a date of the calendar written YYYY-MM-DD, not before 1900-01-01",
     };
+    /// An instant in UTC, from 1900 to 9999 (RFC 3339). That there is such a day is said by the format.
+    pub(crate) const INSTANT: Self = Self {
+        text: "^(19|[2-9][0-9])[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])\
+               T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?Z$",
+        matches: instant,
+        expected: "must be an instant in UTC written YYYY-MM-DDThh:mm:ssZ, not before 1900",
+    };
     /// One line of text.
     pub(crate) const LINE: Self = Self {
         text: "^[^\\x00-\\x1F\\x7F-\\x9F]*$",
@@ -60,8 +67,16 @@ impl Pattern {
         expected: "must be a UUID in lower case",
     };
     /// All of them.
-    pub(crate) const ALL: [Self; 7] =
-        [Self::DATE, Self::LINE, Self::LINES, Self::EMAIL, Self::VISIBLE, Self::DIGITS, Self::UUID];
+    pub(crate) const ALL: [Self; 8] = [
+        Self::DATE,
+        Self::INSTANT,
+        Self::LINE,
+        Self::LINES,
+        Self::EMAIL,
+        Self::VISIBLE,
+        Self::DIGITS,
+        Self::UUID,
+    ];
 }
 
 /// Exactly `YYYY-MM-DD`, a day that there was or will be.
@@ -76,6 +91,27 @@ fn date(text: &str) -> Option<NaiveDate> {
     let (year, month, day) = (part(0..4)?, part(5..7)?, part(8..10)?);
     let date = NaiveDate::from_ymd_opt(i32::try_from(year).ok()?, month, day)?;
     (well_formed && date >= limits::DATE_MIN).then_some(date)
+}
+
+/// Exactly `YYYY-MM-DDThh:mm:ssZ`, with up to nine decimals of the second.
+fn instant(text: &str) -> bool {
+    let Some((day, time)) = text.strip_suffix('Z').and_then(|text| text.split_once('T')) else {
+        return false;
+    };
+    let (clock, decimals) = time.split_once('.').unwrap_or((time, "0"));
+    let clock = clock.as_bytes();
+    let two_digits = |at: usize, below: u8| {
+        let (tens, ones) = (clock[at].wrapping_sub(b'0'), clock[at + 1].wrapping_sub(b'0'));
+        tens < 10 && ones < 10 && tens * 10 + ones < below
+    };
+    date(day).is_some()
+        && clock.len() == 8
+        && (clock[2], clock[5]) == (b':', b':')
+        && two_digits(0, 24)
+        && two_digits(3, 60)
+        && two_digits(6, 60)
+        && (1..=9).contains(&decimals.len())
+        && decimals.bytes().all(|byte| byte.is_ascii_digit())
 }
 
 fn uuid(text: &str) -> bool {
@@ -97,6 +133,7 @@ fn email(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use chrono::DateTime;
     use poem_openapi::{Validator, validation};
     use proptest::prelude::*;
 
@@ -117,6 +154,24 @@ mod tests {
         fn date_pattern_holds_every_date_that_is_taken(text in "[0-9]{4}-[0-9]{2}-[0-9]{2}|\\PC{0,12}") {
             let calendar = NaiveDate::parse_from_str(&text, "%Y-%m-%d").is_ok();
             prop_assert_eq!((Pattern::DATE.matches)(&text), by_document(Pattern::DATE, &text) && calendar);
+        }
+
+        #[test]
+        fn instant_pattern_holds_every_instant_that_is_taken(
+            text in "[12][09][0-9]{2}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\\.[0-9]{0,10})?Z?|\\PC{0,12}",
+        ) {
+            let calendar = DateTime::parse_from_rfc3339(&text).is_ok();
+            prop_assert_eq!(
+                (Pattern::INSTANT.matches)(&text),
+                by_document(Pattern::INSTANT, &text) && calendar
+            );
+        }
+
+        #[test]
+        fn what_we_write_as_an_instant_is_one(seconds in 0_i64..100_000_000_000, nanos in 0_u32..1_000_000_000) {
+            let instant = DateTime::from_timestamp(seconds, nanos).unwrap();
+            let written = serde_json::to_value(instant).unwrap();
+            prop_assert!((Pattern::INSTANT.matches)(written.as_str().unwrap()), "{}", written);
         }
 
         #[test]

@@ -162,6 +162,7 @@ scalar!(
     /// An instant in UTC.
     Instant / InstantRule = DateTime<Utc>,
     MetaSchema {
+        pattern: Some(Pattern::INSTANT.text.to_owned()),
         example: Some(json!("2025-01-15T08:30:00Z")),
         ..MetaSchema::new_with_format("string", "date-time")
     }
@@ -216,6 +217,7 @@ scalar!(
     Days / DaysRule = i32,
     MetaSchema {
         minimum: Some(1.0),
+        maximum: Some(f64::from(i32::MAX)),
         example: Some(json!(28)),
         ..MetaSchema::new_with_format("integer", "int32")
     }
@@ -298,10 +300,10 @@ scalar!(
     MetaSchema::new("string")
 );
 scalar!(
-    /// An e-mail address.
+    /// An e-mail address. It has no format in the document: `email` would be ASCII alone, and the mail
+    /// server knows what is one.
     Email / EmailRule = String,
     MetaSchema {
-        format: Some("email"),
         example: Some(json!("test@test.com")),
         ..text(Pattern::EMAIL, 3, limits::EMAIL_LENGTH_MAX)
     }

@@ -261,7 +261,7 @@ mod tests {
     use proptest::prelude::*;
     use serde_json::json;
 
-    use crate::scalar::{Date, Email, Id, IdempotencyKeyText, Limit, Notes, SymptomType};
+    use crate::scalar::{Date, Days, Email, Id, IdempotencyKeyText, Limit, Notes, SymptomType};
 
     fn refused<T: Type>(mut value: Value) -> bool {
         let MetaSchemaRef::Inline(schema) = T::schema_ref() else { unreachable!("a scalar") };
@@ -336,6 +336,8 @@ mod tests {
         for bad in [json!(0), json!(101), json!(1.5), json!(-1), json!("1"), json!(1e300)] {
             assert!(refused::<Limit>(bad.clone()), "{bad}");
         }
+        assert!(!refused::<Days>(json!(i32::MAX)));
+        assert!(refused::<Days>(json!(i64::from(i32::MAX) + 1)));
         assert!(!refused::<Id>(json!(i64::MAX)));
         for bad in [json!(0), json!(u64::MAX), json!(9_223_372_036_854_775_808_u64), json!(1e19)] {
             assert!(refused::<Id>(bad.clone()), "{bad}");

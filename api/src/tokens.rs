@@ -106,11 +106,25 @@ impl Verifier {
     ///
     /// The one 401 for anything that is wrong with it; 503 while the keys cannot be had.
     pub async fn verify(&self, call: &Call, token: &str) -> Result<Grant, Refusal> {
+        let grant = self.verify_ended(call, token).await?;
+        if self.has_ended(&grant) { Err(Refusal::unauthenticated()) } else { Ok(grant) }
+    }
+
+    /// The same of a token whose session may have ended: for the one answer that somebody who has
+    /// left may ask for again.
+    ///
+    /// # Errors
+    ///
+    /// As [`Verifier::verify`].
+    pub(crate) async fn verify_ended(&self, call: &Call, token: &str) -> Result<Grant, Refusal> {
         let key_id = key_id_of(token).ok_or_else(Refusal::unauthenticated)?;
         let keys = self.keys_with(call, &key_id).await?;
-        let grant = grant_of(token, &key_id, &keys);
-        let good = grant.filter(|grant| !self.revocations.holds(grant.session_id));
-        good.ok_or_else(Refusal::unauthenticated)
+        grant_of(token, &key_id, &keys).ok_or_else(Refusal::unauthenticated)
+    }
+
+    /// Whether a session has ended, as far as this process has heard.
+    pub(crate) fn has_ended(&self, grant: &Grant) -> bool {
+        self.revocations.holds(grant.session_id)
     }
 
     /// The access token that a bearer token is or stands for.

@@ -64,6 +64,10 @@ id!(
     NotificationId
 );
 id!(
+    /// An entry of somebody's audit log.
+    AuditEntryId
+);
+id!(
     /// How often a user's state has changed: 1 after the first applied write, and exactly one
     /// more after each further one. 0 means 'nothing yet'.
     Version

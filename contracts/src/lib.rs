@@ -29,8 +29,8 @@ pub mod wire;
 pub use call::{Call, Grant};
 pub use handle::{Handle, ReplyPort, Request};
 pub use ids::{
-    CycleId, EpisodeId, NotificationId, PredictionId, QuestionId, SessionId, SymptomId, UserId,
-    Version,
+    AuditEntryId, CycleId, EpisodeId, NotificationId, PredictionId, QuestionId, SessionId,
+    SymptomId, UserId, Version,
 };
 pub use patch::Patch;
 pub use refusal::{ErrorKind, FieldError, Refusal};

@@ -33,6 +33,11 @@ pub const TEMPERATURE_MIN_CELSIUS: f64 = 34.0;
 pub const TEMPERATURE_MAX_CELSIUS: f64 = 43.0;
 /// Longest note, in characters.
 pub const NOTES_LENGTH_MAX: usize = 4_000;
+/// Most cycles of one user: more than anybody has in a life, and few enough that a history, which has
+/// no pages, fits into one message.
+pub const CYCLES_MAX: i64 = 3_000;
+/// Most symptoms of one cycle: a cycle, which has no pages, is answered with all of them.
+pub const SYMPTOMS_PER_CYCLE_MAX: i64 = 4_000;
 /// Most episodes of one user: a history, which has no pages, has to fit into one message.
 pub const EPISODES_MAX: i64 = 500;
 /// Most rows in a page.

@@ -5,6 +5,9 @@ CREATE TABLE erasure (
     -- Whoever knows it may see how far the erasure has come: 122 random bits, and no name.
     receipt               uuid        NOT NULL CONSTRAINT erasure_receipt UNIQUE,
     erased_at             timestamptz NOT NULL CHECK (isfinite(erased_at)),
+    -- The session in which it was asked for, until its last token has expired: whoever lost the
+    -- answer asks again by that token and gets the same receipt.
+    asked_by              uuid,
     cycles_done_at        timestamptz CHECK (isfinite(cycles_done_at)),
     analytics_done_at     timestamptz CHECK (isfinite(analytics_done_at)),
     notifications_done_at timestamptz CHECK (isfinite(notifications_done_at)),
@@ -19,6 +22,16 @@ CREATE TABLE erasure (
 CREATE INDEX erasure_due ON erasure (next_look_at) WHERE next_look_at IS NOT NULL;
 -- What the groups ask for, and the verifiers of tokens.
 CREATE INDEX erasure_recent ON erasure (erased_at, user_id);
+
+CREATE INDEX erasure_asked ON erasure (erased_at) WHERE asked_by IS NOT NULL;
+
+-- The name of this database, which every backup of it shares. The ledger of erasures, which is kept
+-- outside, says by it whose ids it has.
+CREATE TABLE lineage (
+    name     uuid    NOT NULL DEFAULT gen_random_uuid(),
+    only_one boolean PRIMARY KEY DEFAULT true CHECK (only_one)
+);
+INSERT INTO lineage DEFAULT VALUES;
 
 -- A registration's first answer is kept for nobody (user 0) and holds the new account's id.
 CREATE INDEX idempotency_registered ON idempotency ((answer ->> 'user_id')) WHERE user_id = 0;

@@ -15,6 +15,8 @@ mod connection;
 mod delivery;
 mod durable;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod jetstream;
 mod memory;
 mod probe;

@@ -14,10 +14,10 @@ pub(crate) enum ErasuresCommand {
                             lunation erasures export > erasures.jsonl")]
     Export(Settings),
     /// Erase whoever a ledger names from a database that was restored from a backup.
-    #[command(
-        after_help = "Before the service is started on it; more than once does no harm. The \
-                            other databases follow when the service runs."
-    )]
+    #[command(after_help = "The service does so by itself with the ledger that it keeps \
+                            (users.erasure_ledger_file). This is for another one: before the service \
+                            is started; more than once does no harm. The other databases follow when \
+                            the service runs.")]
     Apply(ErasuresApplyArgs),
 }
 
@@ -37,6 +37,9 @@ pub(crate) struct ErasuresApplyArgs {
     /// The file that `erasures export` wrote.
     #[arg(value_name = "FILE")]
     pub(crate) ledger: PathBuf,
+    /// Take the ledger of another database for this one, which is to take its place.
+    #[arg(long)]
+    pub(crate) adopt: bool,
     /// The settings of the service.
     #[command(flatten)]
     pub(crate) settings: Settings,

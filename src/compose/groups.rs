@@ -1,6 +1,6 @@
 //! The groups: those of this process with their supervised parts, the others by remote handles.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use actor_runtime::{
     admission::AdmissionLimits,
@@ -193,6 +193,8 @@ fn users_dependencies(launch: &Launch, pools: Pools, bus: Bus) -> Result<users::
             per_minute: config.limits.failures_per_address_minute,
             per_hour: config.limits.failures_per_address_hour,
         },
+        audit_kept: Duration::from_hours(24 * u64::from(config.auth.audit_days)),
+        ledger: launch.ledger.clone(),
         mailer: config.mail.mailer()?,
         argon2: users::Argon2Parameters::new(
             argon2.memory_kib,
@@ -201,6 +203,7 @@ fn users_dependencies(launch: &Launch, pools: Pools, bus: Bus) -> Result<users::
         )
         .context("argon2")?,
         sealing_keys: sealing_keys(launch, Domain::Users)?,
+        sealing_every: users::SEALING_EVERY,
         signing_keys: signing_keys.context("the signing keys of access tokens")?,
         issuer: config.auth.issuer.clone(),
         audience: config.auth.audience.clone(),

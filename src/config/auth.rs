@@ -43,6 +43,14 @@ pub(super) const KEYS: &[Key] = &[
                 that `lunation keys rotate` makes",
     },
     Key {
+        name: "auth.audit_days",
+        default: Some("180"),
+        flag: None,
+        alias: None,
+        secret: false,
+        about: "how long the audit log of an account is kept, in days: 1 to 3650",
+    },
+    Key {
         name: "argon2.memory_kib",
         default: Some("19456"),
         flag: None,
@@ -80,6 +88,8 @@ pub(crate) struct Auth {
     pub(crate) audience: String,
     /// How long a token is valid.
     pub(crate) access_token_ttl: Duration,
+    /// For how many days the audit log of an account is kept.
+    pub(crate) audit_days: u16,
     /// The signing key, unless it is generated.
     pub(crate) signing_key_file: Option<PathBuf>,
 }
@@ -95,6 +105,7 @@ impl Auth {
             issuer: reader.text("auth.issuer"),
             audience: reader.text("auth.audience"),
             access_token_ttl: reader.seconds("auth.access_token_ttl_seconds"),
+            audit_days: reader.number("auth.audit_days"),
             signing_key_file: reader.optional_text("auth.signing_key_file").map(PathBuf::from),
         }
     }
@@ -110,6 +121,11 @@ impl Auth {
             (60..=600).contains(&self.access_token_ttl.as_secs()),
             "auth.access_token_ttl_seconds",
             "must be between 60 and 600: a session goes on by refresh tokens",
+        );
+        reader.require(
+            (1..=3_650).contains(&self.audit_days),
+            "auth.audit_days",
+            "must be between 1 and 3650",
         );
         for (name, value) in [("auth.issuer", &self.issuer), ("auth.audience", &self.audience)] {
             reader.require(!value.is_empty(), name, "must not be empty");

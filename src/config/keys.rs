@@ -1,6 +1,6 @@
 //! The table of every key. Nothing else decides what exists.
 
-use super::{auth, group, http, limits, log, mail, sealing, split, storage};
+use super::{auth, connections, erasures, group, http, limits, log, mail, sealing, split, storage};
 
 /// One key of the configuration.
 pub(crate) struct Key {
@@ -32,10 +32,12 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Key> {
         split::KEYS,
         super::KEYS,
         http::KEYS,
+        connections::KEYS,
         storage::KEYS,
         limits::KEYS,
         auth::KEYS,
         sealing::KEYS,
+        erasures::KEYS,
         mail::KEYS,
         log::KEYS,
     ]

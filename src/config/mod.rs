@@ -6,6 +6,8 @@
 
 mod auth;
 mod broker;
+mod connections;
+mod erasures;
 mod group;
 mod http;
 pub(crate) mod keys;
@@ -27,6 +29,8 @@ use std::fmt;
 
 pub(crate) use auth::{Argon2, Auth};
 pub(crate) use broker::nats_url;
+pub(crate) use connections::Connections;
+pub(crate) use erasures::Erasures;
 pub(crate) use group::{Domain, Group, Groups};
 pub(crate) use http::Http;
 pub(crate) use limits::{Analytics, Limits};
@@ -49,6 +53,8 @@ pub(crate) struct Config {
     pub(crate) profile: Profile,
     /// Where and how HTTP is served.
     pub(crate) http: Http,
+    /// Bounds on connections.
+    pub(crate) connections: Connections,
     /// Where the embedded defaults keep their data.
     pub(crate) storage: Storage,
     /// The databases that are not embedded, and the size of every pool.
@@ -63,6 +69,8 @@ pub(crate) struct Config {
     pub(crate) argon2: Argon2,
     /// Keys of what is sealed.
     pub(crate) sealing: Sealing,
+    /// The ledger of erasures.
+    pub(crate) erasures: Erasures,
     /// Mail to the owners of accounts.
     pub(crate) mail: Mail,
     /// Admission and other bounds.
@@ -105,10 +113,12 @@ impl Config {
     pub(crate) fn load(sources: &Sources) -> Result<Self, Problems> {
         let mut reader = Reader::new(sources)?;
         let groups = Groups::read(&mut reader);
+        let http = Http::read(&mut reader, &groups);
         let config = Self {
             split: Split::read(&mut reader),
             profile: read_profile(&mut reader),
-            http: Http::read(&mut reader, &groups),
+            connections: Connections::read(&mut reader, &http.trusted_proxies),
+            http,
             groups,
             storage: Storage::read(&mut reader, sources),
             databases: Databases::read(&mut reader),
@@ -117,6 +127,7 @@ impl Config {
             auth: Auth::read(&mut reader),
             argon2: Argon2::read(&mut reader),
             sealing: Sealing::read(&mut reader),
+            erasures: Erasures::read(&mut reader),
             mail: Mail::read(&mut reader),
             limits: Limits::read(&mut reader),
             analytics: Analytics::read(&mut reader),
@@ -132,12 +143,14 @@ impl Config {
         let (groups, bus, databases) = (&self.groups, &self.bus, &self.databases);
         Split::validate(self.split.as_ref(), reader, groups, bus, databases);
         self.http.validate(reader);
+        self.connections.validate(reader);
         self.databases.validate(reader, &self.groups);
         self.bus.validate(reader);
         self.log.validate(reader);
         self.auth.validate(reader, self.profile, &self.groups, &self.storage.data_dir);
         self.argon2.validate(reader);
         self.sealing.validate(reader, self.profile, &self.groups, &self.storage.data_dir);
+        self.erasures.validate(reader, &self.groups);
         self.mail.validate(reader, self.profile, &self.groups);
         self.limits.validate(reader);
         self.analytics.validate(reader);

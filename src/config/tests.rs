@@ -89,7 +89,7 @@ fn well_known_variables_count_and_the_long_name_wins() {
 type Pairs = [(&'static str, &'static str)];
 
 #[test]
-fn every_problem_with_sealing_keys_names_its_key_and_origin() {
+fn every_problem_with_a_file_of_one_group_names_its_key_and_origin() {
     each_is_told(&[
         (
             "",
@@ -114,6 +114,20 @@ fn every_problem_with_sealing_keys_names_its_key_and_origin() {
                 ("LUNATION_CYCLES_SEALING_KEYS", SEALING_KEY),
             ],
             "belongs to the cycles group alone",
+        ),
+        (
+            "",
+            &[("LUNATION_USERS_ERASURE_LEDGER_FILE", "/absent/erasures.jsonl")],
+            "users.erasure_ledger_file (LUNATION_USERS_ERASURE_LEDGER_FILE): must be a file in a",
+        ),
+        (
+            "",
+            &[
+                ("LUNATION_GROUPS", "cycles"),
+                ("NATS_URL", "nats://broker"),
+                ("LUNATION_USERS_ERASURE_LEDGER_FILE", "/tmp/erasures.jsonl"),
+            ],
+            "users.erasure_ledger_file (LUNATION_USERS_ERASURE_LEDGER_FILE): belongs to the users",
         ),
     ]);
 }

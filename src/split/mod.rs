@@ -33,7 +33,7 @@ use crate::{
     cli::Settings,
     compose,
     config::{Config, Group, Groups, Profile, Split},
-    lifecycle, migrate, operator, provisioner,
+    erasures, lifecycle, migrate, operator, provisioner,
     running::{Announcement, Running, RunningProcess},
     sealing,
     serve::{Local, SigningKey},
@@ -142,6 +142,8 @@ impl Shared {
             databases: self.local.databases(&self.config),
             nats_urls: nats_urls.into(),
             signing_key: signing_key.path,
+            ledger: erasures::ledger_path(&self.config, Some(&self.config.storage.data_dir))
+                .context("the ledger of erasures")?,
             sealing: sealing::grants(&self.config),
         })
     }

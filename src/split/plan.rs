@@ -26,6 +26,8 @@ pub(super) struct Grants {
     pub(super) nats_urls: BTreeMap<Group, SecretString>,
     /// The file of the signing key: for the users group.
     pub(super) signing_key: PathBuf,
+    /// The file of the ledger of erasures: for the users group.
+    pub(super) ledger: PathBuf,
     /// For each domain that seals, the variable that says where its keys come from.
     pub(super) sealing: BTreeMap<Domain, (String, SecretString)>,
 }
@@ -94,12 +96,15 @@ fn one(
         let url = grants.databases.get(&domain).context("a domain without a database")?;
         environment.push((database_variable(domain), url.clone()));
     }
-    let key = if group == Group::Domain(Domain::Users) {
-        grants.signing_key.display().to_string()
-    } else {
-        UNSET.to_owned()
-    };
-    environment.push(("LUNATION_AUTH_SIGNING_KEY_FILE".to_owned(), key.into()));
+    let of_users = [
+        ("LUNATION_AUTH_SIGNING_KEY_FILE", &grants.signing_key),
+        ("LUNATION_USERS_ERASURE_LEDGER_FILE", &grants.ledger),
+    ];
+    for (variable, path) in of_users {
+        let is_users = group == Group::Domain(Domain::Users);
+        let path = if is_users { path.display().to_string() } else { UNSET.to_owned() };
+        environment.push((variable.to_owned(), path.into()));
+    }
     for variable in sealing_variables() {
         environment.push((variable, UNSET.to_owned().into()));
     }
@@ -164,6 +169,7 @@ fn withheld() -> Vec<String> {
         "LUNATION_NATS_URL",
         "NATS_URL",
         "LUNATION_AUTH_SIGNING_KEY_FILE",
+        "LUNATION_USERS_ERASURE_LEDGER_FILE",
         "LUNATION_SPLIT",
         "LUNATION_REPLICAS",
         "LUNATION_GROUPS",

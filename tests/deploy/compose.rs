@@ -164,20 +164,40 @@ fn each_process_has_its_own_secrets_and_no_other() {
         expected.sort_unstable();
         assert_eq!(found, expected, "{name}");
     }
+}
+
+#[test]
+fn keys_are_mounted_as_directories_where_they_belong_and_read_only() {
+    let file = file();
+    let places = [
+        ("signing", "signing-key.pem", "LUNATION_AUTH_SIGNING_KEY_FILE", "users"),
+        ("users-sealing", "keys", "LUNATION_USERS_SEALING_KEY_FILE", "users"),
+        ("cycles-sealing", "keys", "LUNATION_CYCLES_SEALING_KEY_FILE", "cycles"),
+    ];
     for name in file.services() {
-        let has_key = strings(&file.service(name)["secrets"]).contains(&"signing-key");
-        assert_eq!(has_key, ["lunation", "users"].contains(&name), "{name}");
-        let told = &file.service(name)["environment"]["LUNATION_AUTH_SIGNING_KEY_FILE"];
-        assert_eq!(has_key, *told == "/run/secrets/signing-key", "{name}");
-        for domain in ["users", "cycles"] {
-            let secret = format!("{domain}-sealing-keys");
-            let has_keys = strings(&file.service(name)["secrets"]).contains(&&*secret);
-            assert_eq!(has_keys, ["lunation", domain].contains(&name), "{secret} of {name}");
-            let variable = format!("LUNATION_{}_SEALING_KEY_FILE", domain.to_uppercase());
-            let told = &file.service(name)["environment"][variable];
-            assert_eq!(has_keys, *told == format!("/run/secrets/{secret}"), "{name}");
+        let service = file.service(name);
+        assert!(service["secrets"].is_null(), "{name}: a file that is mounted is never another");
+        let mounts = strings(&service["volumes"]);
+        let of_keys = mounts.iter().filter(|mount| mount.starts_with("./.secrets")).count();
+        let mut expected = 0;
+        for (directory, key, variable, domain) in places {
+            let mount = format!("./.secrets/{directory}:/run/secrets/{directory}");
+            let reads = mounts.contains(&&*format!("{mount}:ro"));
+            assert_eq!(reads, ["lunation", domain].contains(&name), "{directory} of {name}");
+            // The one that exchanges them, which nobody can reach.
+            let writes = mounts.contains(&&*mount);
+            assert_eq!(writes, name == "keys" && directory == "signing", "{directory} of {name}");
+            let told = &service["environment"][variable];
+            assert_eq!(reads, *told == format!("/run/secrets/{directory}/{key}"), "{name}");
+            expected += usize::from(reads || writes);
         }
+        assert_eq!(of_keys, expected, "{name}: {mounts:?}");
+        let keeps = mounts.contains(&"./.erasures:/var/erasures");
+        assert_eq!(keeps, ["lunation", "users"].contains(&name), "{name}");
+        let told = &service["environment"]["LUNATION_USERS_ERASURE_LEDGER_FILE"];
+        assert_eq!(keeps, *told == "/var/erasures/erasures.jsonl", "{name}");
     }
+    assert_eq!(file.service("keys")["network_mode"], "none");
 }
 
 #[test]
@@ -203,15 +223,15 @@ fn a_database_is_reached_by_its_domain_alone() {
 fn what_is_mounted_is_there() {
     let file = file();
     let mounts = file.services().flat_map(|name| strings(&file.service(name)["volumes"]));
+    let made = MadeSecrets::new(&[]);
     for mount in mounts.filter(|mount| mount.starts_with('.')) {
         let (source, rest) = mount.split_once(':').unwrap();
-        assert!(root().join(source).is_file(), "{source}");
-        assert!(rest.ends_with(":ro"), "{mount}");
-    }
-    let made = MadeSecrets::new(&[]);
-    for secret in ["signing-key", "users-sealing-keys", "cycles-sealing-keys"] {
-        let path = file.root["secrets"][secret]["file"].as_str().unwrap();
-        assert!(made.path(path).is_file(), "{path}");
+        if source.starts_with("./.") {
+            assert!(made.path(source).is_dir(), "{source} is made by nobody");
+        } else {
+            assert!(root().join(source).is_file(), "{source}");
+            assert!(rest.ends_with(":ro"), "{mount}");
+        }
     }
 }
 

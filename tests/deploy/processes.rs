@@ -132,19 +132,15 @@ impl Engine {
         for (name, value) in service["environment"].as_object().unwrap() {
             environment.insert(name.clone(), value.as_str().unwrap().to_owned());
         }
-        let key = self.secrets.path(".secrets/signing-key.pem");
         for (name, value) in &mut environment {
             match name.as_str() {
                 "LUNATION_LISTEN" => *value = format!("127.0.0.1:{port}"),
                 "LUNATION_ADMIN_LISTEN" => *value = format!("127.0.0.1:{admin_port}"),
-                "LUNATION_AUTH_SIGNING_KEY_FILE" => {
-                    assert_eq!(*value, "/run/secrets/signing-key");
-                    key.to_str().unwrap().clone_into(value);
-                }
-                "LUNATION_USERS_SEALING_KEY_FILE" | "LUNATION_CYCLES_SEALING_KEY_FILE" => {
-                    let secret = value.strip_prefix("/run/secrets/").unwrap();
-                    let path = self.secrets.path(&format!(".secrets/{secret}"));
-                    *value = path.to_str().unwrap().to_owned();
+                "LUNATION_AUTH_SIGNING_KEY_FILE"
+                | "LUNATION_USERS_SEALING_KEY_FILE"
+                | "LUNATION_CYCLES_SEALING_KEY_FILE"
+                | "LUNATION_USERS_ERASURE_LEDGER_FILE" => {
+                    *value = self.secrets.mounted(service, value);
                 }
                 "LUNATION_NATS_URL" => {
                     let port = self.nats.as_ref().expect("NATS was started before").port;
@@ -265,6 +261,12 @@ async fn the_role_of_a_domain_is_at_home_in_its_database_alone() {
             "select rolsuper or rolcreaterole from pg_roles where rolname = current_user";
         assert_eq!(ask(domain, superuser), Ok("f".to_owned()));
         assert_eq!(ask(domain, "create table t (n int)").map(|_| ()), Ok(()));
+        // The server's log hears nothing of what a statement is about, and the role cannot change that.
+        let logged = "select current_setting('log_error_verbosity'), \
+            current_setting('log_min_error_statement'), \
+            current_setting('log_min_duration_statement'), current_setting('log_statement')";
+        assert_eq!(ask(domain, logged), Ok("terse|panic|-1|none".to_owned()));
+        assert!(ask(domain, "set log_statement = 'all'").is_err());
         for other in DOMAINS.into_iter().chain(["postgres"]).filter(|other| *other != domain) {
             let refused = ask(other, "select 1").unwrap_err();
             assert!(refused.contains("permission denied"), "{domain} in {other}: {refused}");

@@ -6,6 +6,10 @@ use jsonwebtoken::EncodingKey;
 
 use crate::tools::{MadeSecrets, lunation, text};
 
+const SIGNING_KEY: &str = ".secrets/signing/signing-key.pem";
+const USERS_KEYS: &str = ".secrets/users-sealing/keys";
+const CYCLES_KEYS: &str = ".secrets/cycles-sealing/keys";
+
 #[test]
 fn the_secrets_are_strong_private_and_all_different() {
     let made = MadeSecrets::new(&[]);
@@ -22,13 +26,7 @@ fn the_secrets_are_strong_private_and_all_different() {
     }
     let other = MadeSecrets::new(&[]).environment();
     assert!(other.values().all(|value| !seen.contains(value)), "they are the same every time");
-    for path in [
-        ".env",
-        ".secrets/signing-key.pem",
-        ".secrets/users-sealing-keys",
-        ".secrets/cycles-sealing-keys",
-        ".secrets",
-    ] {
+    for path in [".env", SIGNING_KEY, USERS_KEYS, CYCLES_KEYS, ".secrets", ".erasures"] {
         let bits = fs::metadata(made.path(path)).unwrap().permissions().mode();
         assert_eq!(bits & 0o077, 0, "{path}: {bits:o}");
     }
@@ -37,7 +35,7 @@ fn the_secrets_are_strong_private_and_all_different() {
 #[test]
 fn the_keys_are_such_as_the_product_takes() {
     let made = MadeSecrets::new(&[]);
-    let key = made.path(".secrets/signing-key.pem");
+    let key = made.path(SIGNING_KEY);
     EncodingKey::from_ed_pem(&fs::read(&key).unwrap()).unwrap();
     let mut check = lunation();
     check
@@ -45,18 +43,16 @@ fn the_keys_are_such_as_the_product_takes() {
         .env("LUNATION_PROFILE", "production")
         .env("LUNATION_DATA_DIR", "/var/lib/lunation")
         .env("LUNATION_AUTH_SIGNING_KEY_FILE", &key)
-        .env("LUNATION_USERS_SEALING_KEY_FILE", made.path(".secrets/users-sealing-keys"))
-        .env("LUNATION_CYCLES_SEALING_KEY_FILE", made.path(".secrets/cycles-sealing-keys"));
+        .env("LUNATION_USERS_SEALING_KEY_FILE", made.path(USERS_KEYS))
+        .env("LUNATION_CYCLES_SEALING_KEY_FILE", made.path(CYCLES_KEYS));
     assert_eq!(crate::tools::run(&mut check), "ok\n");
 }
 
 #[test]
 fn what_exists_is_kept_and_what_is_missing_is_added() {
     let made = MadeSecrets::new(&[]);
-    let keys = || {
-        [".secrets/signing-key.pem", ".secrets/users-sealing-keys", ".secrets/cycles-sealing-keys"]
-            .map(|path| fs::read(made.path(path)).unwrap())
-    };
+    let keys =
+        || [SIGNING_KEY, USERS_KEYS, CYCLES_KEYS].map(|path| fs::read(made.path(path)).unwrap());
     let (before, keys_before) = (made.environment(), keys());
     assert_ne!(keys_before[1], keys_before[2], "each domain has its own");
     made.make(&[]);
@@ -74,9 +70,40 @@ fn what_exists_is_kept_and_what_is_missing_is_added() {
 }
 
 #[test]
+fn keys_of_an_earlier_version_go_where_they_belong() {
+    let made = MadeSecrets::new(&[]);
+    let former = [
+        (SIGNING_KEY, ".secrets/signing-key.pem"),
+        (USERS_KEYS, ".secrets/users-sealing-keys"),
+        (CYCLES_KEYS, ".secrets/cycles-sealing-keys"),
+    ];
+    let keys = || former.map(|(path, _)| fs::read(made.path(path)).unwrap());
+    let before = keys();
+    for (path, former) in former {
+        fs::rename(made.path(path), made.path(former)).unwrap();
+    }
+    made.make(&[]);
+    assert_eq!(keys(), before);
+    assert!(former.iter().all(|(_, former)| !made.path(former).exists()));
+}
+
+/// As the service `keys` does it: the ring is the directory, so a new key lies beside the first.
+#[test]
+fn a_signing_key_is_exchanged_where_the_processes_see_it() {
+    let made = MadeSecrets::new(&[]);
+    let key = made.path(SIGNING_KEY);
+    let mut rotate = lunation();
+    rotate.args(["keys", "rotate", "--json", "--file"]).arg(&key);
+    let shown = crate::tools::run(&mut rotate);
+    assert_eq!(shown.lines().count(), 2, "{shown}");
+    let beside = fs::read_dir(key.parent().unwrap()).unwrap().count();
+    assert_eq!(beside, 2, "{shown}");
+}
+
+#[test]
 fn git_keeps_no_secret() {
     let ignored = text(".gitignore");
-    for path in ["/.env", "/.secrets", "/deploy/kubernetes/base/secrets"] {
+    for path in ["/.env", "/.secrets", "/.erasures", "/deploy/kubernetes/base/secrets"] {
         assert!(ignored.lines().any(|line| line == path), "{path}");
     }
 }

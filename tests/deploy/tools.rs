@@ -73,6 +73,16 @@ impl MadeSecrets {
         self.directory.path().join(name)
     }
 
+    /// Where a file of a service's container lies on the host.
+    pub(crate) fn mounted(&self, service: &Value, path: &str) -> String {
+        let host = strings(&service["volumes"]).into_iter().find_map(|mount| {
+            let mut parts = mount.split(':');
+            let (source, target) = (parts.next()?, parts.next()?);
+            Some(self.path(source).join(path.strip_prefix(target)?.strip_prefix('/')?))
+        });
+        host.expect("it is in something that is mounted").display().to_string()
+    }
+
     /// The variables of `.env`.
     pub(crate) fn environment(&self) -> BTreeMap<String, String> {
         let text = fs::read_to_string(self.path(".env")).unwrap();

@@ -4,11 +4,15 @@
 
 mod harness;
 
+mod audit;
+mod authorization;
 mod backtest;
 mod bad_input;
 mod broker;
 mod calendar;
+mod canaries;
 mod commands;
+mod connections;
 mod contract;
 mod crash_points;
 mod credentials;

@@ -43,6 +43,8 @@ const OWNERS: &[(&str, &[&str], Root)] = &[
     ("async-nats", &["nats"], Root::No),
     ("poem", &["api"], Root::Yes),
     ("poem-openapi", &["api"], Root::No),
+    ("hyper", &[], Root::Yes),
+    ("hyper-util", &[], Root::Yes),
     ("sqlx", WITH_SQL, Root::Yes),
     ("ractor", WITH_SQL, Root::Yes),
 ];

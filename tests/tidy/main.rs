@@ -6,7 +6,9 @@
 
 mod crates;
 mod files;
+mod security;
 mod source;
+mod stores;
 mod tree;
 
 use tree::Tree;
@@ -21,7 +23,10 @@ const RULES: &[Rule] = &[
     ("a Rust file has at most 400 lines", source::short_files),
     ("nothing is unfinished, silenced or ignored", source::no_loose_ends),
     ("tests wait for a condition, never for a time", source::no_fixed_sleeps),
+    ("a function of a store takes the user first and filters by it", stores::take_the_user_first),
+    ("SQL stands in the stores", stores::keep_statements),
     ("migrations are named NNNN_what_it_does.sql, counted from 0001", files::migrations),
+    ("each promise of SECURITY.md names the tests that hold it", security::promises),
     ("links between Markdown files lead somewhere", files::links),
 ];
 

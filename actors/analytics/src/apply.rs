@@ -107,7 +107,7 @@ impl ApplyDerived {
     ) -> Result<Applied, WriteError> {
         let user_id = derived.user_id;
         let seen_too_early = without_guards_in_txn(connection, user_id).await?;
-        let advanced = subject_advance_in_txn(connection, derived, believed).await?;
+        let advanced = subject_advance_in_txn(connection, user_id, derived, believed).await?;
         if let Some(instead) = Applied::instead(&advanced, &derived.key) {
             return Ok(instead);
         }

@@ -12,8 +12,9 @@ use contracts::{
         Symptom,
     },
     limits::{
-        DATE_MIN, EPISODES_MAX, NOTES_LENGTH_MAX, PAGE_LIMIT_MAX, PERIOD_LENGTH_MAX_DAYS,
-        SYMPTOM_TYPE_LENGTH_MAX, SYMPTOM_VALUE_LENGTH_MAX,
+        CYCLES_MAX, DATE_MIN, EPISODES_MAX, NOTES_LENGTH_MAX, PAGE_LIMIT_MAX,
+        PERIOD_LENGTH_MAX_DAYS, SYMPTOM_TYPE_LENGTH_MAX, SYMPTOM_VALUE_LENGTH_MAX,
+        SYMPTOMS_PER_CYCLE_MAX,
     },
     page::PageRequest,
 };
@@ -170,11 +171,25 @@ pub(crate) fn record_episode(
     findings.verdict()
 }
 
-/// Checks that there is room for one more episode. The pointer is that of the whole body.
+/// Checks that there is room for one more cycle. The pointer is that of the whole body.
+pub(crate) fn cycle_room(count: i64) -> Result<(), CyclesError> {
+    room(count, 1, CYCLES_MAX, "cycles")
+}
+
+/// Checks that there is room for so many more symptoms in a cycle.
+pub(crate) fn symptom_room(count: i64, more: i64) -> Result<(), CyclesError> {
+    room(count, more, SYMPTOMS_PER_CYCLE_MAX, "symptoms in a cycle")
+}
+
+/// Checks that there is room for one more episode.
 pub(crate) fn episode_room(count: i64) -> Result<(), CyclesError> {
+    room(count, 1, EPISODES_MAX, "episodes")
+}
+
+fn room(count: i64, more: i64, most: i64, what: &str) -> Result<(), CyclesError> {
     let mut findings = Findings::default();
-    if count >= EPISODES_MAX {
-        findings.add("", format!("there are at most {EPISODES_MAX} episodes; remove one first"));
+    if count.saturating_add(more) > most {
+        findings.add("", format!("there are at most {most} {what}; remove one first"));
     }
     findings.verdict()
 }

@@ -64,7 +64,7 @@ impl Service {
         let read = || async {
             // Making the row twice is making it once.
             let found = database::read(&self.pool, || {
-                store::preferences_get_or_create(user_id, &self.pool, self.clock.now())
+                store::preferences_get_or_create(&self.pool, user_id, self.clock.now())
             });
             let (as_of_version, preferences) = found.await?;
             Ok((as_of_version, preferences))
@@ -108,7 +108,7 @@ impl Service {
         let ListNotifications { user_id, status, min_version, page } = request;
         let read = || async {
             let list = database::read(&self.pool, || {
-                store::notification_list_for_user(user_id, &self.pool, status, page)
+                store::notification_list_for_user(&self.pool, user_id, status, page)
             });
             let list = list.await?;
             Ok((list.as_of_version, list))
@@ -125,7 +125,7 @@ impl Service {
         let GetNotification { user_id, notification_id, min_version } = request;
         let read = || {
             database::read(&self.pool, || {
-                store::notification_get(user_id, &self.pool, notification_id)
+                store::notification_get(&self.pool, user_id, notification_id)
             })
         };
         let (as_of_version, notification) =

@@ -50,8 +50,8 @@ impl Write for EraseUser {
     }
 
     async fn apply_in_txn(&self, connection: &mut PgConnection) -> Result<(), WriteError> {
-        store::subject_lock_in_txn(self.user_id, connection).await?;
-        store::user_erase_in_txn(self.user_id, connection, self.clock.now()).await?;
+        store::subject_lock_in_txn(connection, self.user_id).await?;
+        store::user_erase_in_txn(connection, self.user_id, self.clock.now()).await?;
         Ok(())
     }
 }
@@ -65,17 +65,17 @@ impl Write for ApplySnapshot {
 
     async fn apply_in_txn(&self, connection: &mut PgConnection) -> Result<(), WriteError> {
         let user_id = self.snapshot.user_id;
-        let subject = store::subject_lock_in_txn(user_id, connection).await?;
+        let subject = store::subject_lock_in_txn(connection, user_id).await?;
         if subject.is_erased || !subject.is_older_than(&self.snapshot) {
             return Ok(());
         }
         let now = self.clock.now();
-        let preferences = store::preferences_ensure_in_txn(user_id, connection, now).await?;
-        store::subject_update_in_txn(user_id, connection, &self.snapshot).await?;
+        let preferences = store::preferences_ensure_in_txn(connection, user_id, now).await?;
+        store::subject_update_in_txn(connection, user_id, &self.snapshot).await?;
         let facts = self.snapshot.active.as_ref();
-        reconcile_in_txn(user_id, connection, facts, &preferences, now).await?;
+        reconcile_in_txn(connection, user_id, facts, &preferences, now).await?;
         if let Some(before) = self.snapshot.forget_before {
-            store::notification_delete_before_in_txn(user_id, connection, before).await?;
+            store::notification_delete_before_in_txn(connection, user_id, before).await?;
         }
         Ok(())
     }
@@ -93,7 +93,7 @@ impl Write for ChangePreferences {
         connection: &mut PgConnection,
     ) -> Result<PreferencesView, WriteError> {
         let user_id = self.request.user_id;
-        let subject = store::subject_lock_in_txn(user_id, connection).await?;
+        let subject = store::subject_lock_in_txn(connection, user_id).await?;
         if subject.is_erased {
             return Err(Refusal::unauthenticated().into());
         }
@@ -103,12 +103,12 @@ impl Write for ChangePreferences {
             return Ok(answer);
         }
         let now = self.clock.now();
-        let before = store::preferences_ensure_in_txn(user_id, connection, now).await?;
+        let before = store::preferences_ensure_in_txn(connection, user_id, now).await?;
         let preferences = changed(&before, &self.request, now);
         if preferences != before {
-            store::preferences_update_in_txn(user_id, connection, &preferences).await?;
+            store::preferences_update_in_txn(connection, user_id, &preferences).await?;
             let facts = subject.facts.as_ref();
-            reconcile_in_txn(user_id, connection, facts, &preferences, now).await?;
+            reconcile_in_txn(connection, user_id, facts, &preferences, now).await?;
         }
         let view = PreferencesView { preferences, as_of_version: subject.as_of_version };
         if let Some(fingerprint) = &self.fingerprint {
@@ -143,22 +143,22 @@ fn changed(before: &Preferences, request: &UpdatePreferences, now: DateTime<Utc>
 /// Makes the reminders what the facts and the preferences ask for. The caller holds the lock of
 /// the user's subject row.
 async fn reconcile_in_txn(
-    user_id: UserId,
     connection: &mut PgConnection,
+    user_id: UserId,
     facts: Option<&PredictedStart>,
     preferences: &Preferences,
     now: DateTime<Utc>,
 ) -> Result<(), WriteError> {
     let anchor = facts.map(|facts| facts.anchor_cycle_id);
-    let existing = store::reminder_list_in_txn(user_id, connection, anchor).await?;
+    let existing = store::reminder_list_in_txn(connection, user_id, anchor).await?;
     let actions =
         reminder::reconcile(user_id, facts, preferences.into(), &existing, now.date_naive());
     // The old one first: at no instant may two be pending.
     for notification_id in actions.cancel {
-        store::reminder_cancel_in_txn(user_id, connection, notification_id, now).await?;
+        store::reminder_cancel_in_txn(connection, user_id, notification_id, now).await?;
     }
     if let Some(reminder) = actions.put {
-        store::reminder_put_in_txn(user_id, connection, &reminder, now).await?;
+        store::reminder_put_in_txn(connection, user_id, &reminder, now).await?;
     }
     Ok(())
 }

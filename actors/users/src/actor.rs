@@ -156,8 +156,14 @@ impl UsersState {
             UsersMailbox::BeginImport(request, reply) => {
                 self.run(ticket, reply, request, Service::begin_import);
             }
+            UsersMailbox::ListAudit(request, reply) => {
+                self.run(ticket, reply, request, Service::list_audit);
+            }
             UsersMailbox::GetErasure(request, reply) => {
                 self.run(ticket, reply, request, Service::get_erasure);
+            }
+            UsersMailbox::FindErasure(request, reply) => {
+                self.run(ticket, reply, request, Service::find_erasure);
             }
             UsersMailbox::ListErased(request, reply) => {
                 self.run(ticket, reply, request, Service::list_erased);

@@ -16,7 +16,7 @@ use nats::Bus;
 use sqlx::PgPool;
 use tokio::time;
 
-use crate::{store, writes::erasure as writes};
+use crate::{service::erasure::ASKED_FOR, store, writes::erasure as writes};
 
 /// How often erasures are looked at for which there is something to do.
 const LOOK_EVERY: Duration = Duration::from_secs(2);
@@ -58,6 +58,8 @@ impl ErasureJob {
 
     async fn look(&self) -> Result<(), Refusal> {
         let now = self.clock.now();
+        let forgotten = store::erasures_forget_sessions(&self.pool, now - ASKED_FOR).await;
+        forgotten.map_err(|error| database::refusal(&error))?;
         let due = database::read(&self.pool, || store::erasures_due(&self.pool, now, PAGE));
         let due = due.await.map_err(|error| database::refusal(&error))?;
         let (done, waiting): (Vec<_>, Vec<_>) = due.into_iter().partition(|it| it.is_done);

@@ -15,6 +15,7 @@ mod passwords;
 mod policy;
 mod purge;
 mod ring;
+mod sealing;
 mod service;
 mod store;
 mod throttle;
@@ -36,6 +37,7 @@ use actor_runtime::{
     seal,
     supervisor::{Child, Plan},
 };
+use chrono::TimeDelta;
 use contracts::{Handle, events::Topic, users::UsersMailbox};
 use nats::Bus;
 use ractor::Actor;
@@ -45,6 +47,7 @@ use tokio::{sync::Semaphore, time};
 use crate::{
     actor::{UsersActor, UsersArguments},
     erasures::ErasureJob,
+    ledger::Keeper,
     passwords::Passwords,
     service::Service,
     throttle::Throttle,
@@ -53,7 +56,10 @@ use crate::{
 };
 pub use crate::{
     keys::{KeyError, SigningKey},
-    ledger::{LedgerEntry, last_user_id, ledger_apply, ledger_page, pass_user_id},
+    ledger::{
+        Enforced, LedgerEntry, LedgerError, LedgerFile, LedgerHead, LedgerText, adopt_ledger,
+        enforce_ledger, last_user_id, ledger_apply, ledger_database, ledger_page, pass_user_id,
+    },
     mail::{InvalidMailer, MailFailure, Mailer, reset_link},
     passwords::{Argon2Parameters, InvalidArgon2Parameters},
     policy::PasswordPolicy,
@@ -61,10 +67,13 @@ pub use crate::{
         KeyRing, KeyStage, KeyState, RotateError, list as list_keys, retire as retire_keys,
         rotate as rotate_keys,
     },
-    service::make_reset_token_for,
+    sealing::SEALING_EVERY,
+    service::{make_reset_token_for, reset_second_factor_for},
     throttle::AddressLimits,
 };
 
+/// Most failed attempts that are under way to the audit log: more than can be hashed at once.
+const NOTES_MAX: usize = 256;
 /// Most mails that are under way at once.
 const MAILS_MAX: usize = 32;
 /// How often expired sessions are dropped.
@@ -91,8 +100,14 @@ pub struct Dependencies {
     pub password_policy: PasswordPolicy,
     /// What this group's own secrets are sealed under.
     pub sealing_keys: seal::KeyRing,
+    /// How often it is looked whether another key seals.
+    pub sealing_every: Duration,
     /// How many failed attempts one address may cause.
     pub address_limits: AddressLimits,
+    /// Where erasures are written down, outside of the database; it was enforced.
+    pub ledger: Option<Arc<LedgerFile>>,
+    /// How long the audit log is kept.
+    pub audit_kept: Duration,
     /// Sends mail, if there is a server for it.
     pub mailer: Option<Mailer>,
     /// What a new password hash costs.
@@ -109,15 +124,62 @@ pub struct Dependencies {
 
 /// The supervised children of the group, and the way to ask it.
 pub fn plan(dependencies: Dependencies) -> (Plan, Handle<UsersMailbox>) {
+    let poke = Poke::default();
+    let erasure_poke = Poke::default();
+    let Dependencies { pool, relay_pool, bus, clock, sealing_every, .. } = &dependencies;
+    let (pool, relay_pool) = (pool.clone(), relay_pool.clone());
+    let (bus, clock, sealing_every) = (bus.clone(), *clock, *sealing_every);
+    let relay_of = |topic, poke: &Poke| Relay {
+        pool: relay_pool.clone(),
+        bus: bus.clone(),
+        topic,
+        poke: poke.clone(),
+    };
+    let relay = relay_of(Topic::UserChanged, &poke);
+    let erased_relay = relay_of(Topic::UserErased, &erasure_poke);
+    let erasures = ErasureJob { pool: pool.clone(), bus, clock, poke: erasure_poke.clone() };
+    let slot = Slot::default();
+    let handle = slot.handle(Admission::new(dependencies.admission));
+    // The service outlives the actor: a restart must not let in a second set of password hashers.
+    let (service, signing_keys) = service(dependencies, poke, erasure_poke);
+    let ledger = service.ledger.clone();
+    let (purge, credentials_purge) = (purge_child(&service), purge::child(&service));
+    let sealing = sealing::child(&service, sealing_every);
+    let users = actor_child(service, pool, slot);
+    // They stop in the reverse order: the relay still carries what the actor wrote last.
+    let children = vec![
+        relay.child(),
+        erased_relay.child(),
+        erasures.child(),
+        ledger.child(),
+        idempotency::purge_child("users", relay_pool),
+        purge,
+        credentials_purge,
+        sealing,
+        signing_keys.child(),
+        users,
+    ];
+    (Plan::group("users group", children), handle)
+}
+
+/// What answers, and the keys that it signs with.
+fn service(
+    dependencies: Dependencies,
+    poke: Poke,
+    erasure_poke: Poke,
+) -> (Arc<Service>, Arc<KeyRing>) {
     let Dependencies {
         pool,
-        relay_pool,
-        bus,
+        relay_pool: _,
+        bus: _,
         clock,
-        admission,
+        admission: _,
         password_policy,
         sealing_keys,
+        sealing_every: _,
         address_limits,
+        audit_kept,
+        ledger,
         mailer,
         argon2,
         signing_keys,
@@ -126,39 +188,28 @@ pub fn plan(dependencies: Dependencies) -> (Plan, Handle<UsersMailbox>) {
         access_token_ttl,
     } = dependencies;
     let signing_keys = Arc::new(signing_keys);
-    let poke = Poke::default();
-    let relay = Relay {
-        pool: relay_pool.clone(),
-        bus: bus.clone(),
-        topic: Topic::UserChanged,
-        poke: poke.clone(),
-    };
-    let erasure_poke = Poke::default();
-    let erased_relay = Relay {
-        pool: relay_pool.clone(),
-        bus: bus.clone(),
-        topic: Topic::UserErased,
-        poke: erasure_poke.clone(),
-    };
-    let erasures = ErasureJob { pool: pool.clone(), bus, clock, poke: erasure_poke.clone() };
-    let slot = Slot::default();
-    let handle = slot.handle(Admission::new(admission));
-    // The service outlives the actor: a restart must not let in a second set of password hashers.
-    let service = Arc::new(Service {
-        pool: pool.clone(),
+    let service = Service {
         clock,
         password_policy,
         vault: Vault::new(sealing_keys),
         throttle: Throttle { limits: address_limits },
         mailer,
         mails: Arc::new(Semaphore::new(MAILS_MAX)),
+        notes: Arc::new(Semaphore::new(NOTES_MAX)),
+        audit_kept: TimeDelta::from_std(audit_kept).unwrap_or(TimeDelta::MAX),
         passwords: Passwords::new(argon2),
         tokens: TokenIssuer::new(Arc::clone(&signing_keys), issuer, audience, access_token_ttl),
         after_commit: Arc::new(move |_user_id| poke.poke()),
         erasure_poke,
-    });
-    let (purge, credentials_purge) = (purge_child(&service), purge::child(&service));
-    let users = Child::new("users", move |supervisor| {
+        ledger: Keeper { ledger, pool: pool.clone() },
+        pool,
+    };
+    (Arc::new(service), signing_keys)
+}
+
+/// The users actor, as a supervised child.
+fn actor_child(service: Arc<Service>, pool: PgPool, slot: Slot<UsersMailbox>) -> Child {
+    Child::new("users", move |supervisor| {
         let arguments = UsersArguments { service: Arc::clone(&service), pool: pool.clone() };
         let slot = slot.clone();
         async move {
@@ -167,19 +218,7 @@ pub fn plan(dependencies: Dependencies) -> (Plan, Handle<UsersMailbox>) {
             slot.fill(actor.clone());
             Ok(actor.get_cell())
         }
-    });
-    // They stop in the reverse order: the relay still carries what the actor wrote last.
-    let children = vec![
-        relay.child(),
-        erased_relay.child(),
-        erasures.child(),
-        idempotency::purge_child("users", relay_pool),
-        purge,
-        credentials_purge,
-        signing_keys.child(),
-        users,
-    ];
-    (Plan::group("users group", children), handle)
+    })
 }
 
 /// Drops sessions that have expired, every quarter of an hour, as a supervised child.

@@ -17,6 +17,9 @@ use crate::{argon2id::Argon2id, policy};
 
 /// Most requests that wait for a hasher.
 const QUEUE_MAX: usize = 32;
+/// How many passwords were hashed, to keep or to compare them: one for each proof of who one is,
+/// whether there is such an account or not.
+const HASHES: &str = "lunation_password_hashes_total";
 /// Length of the salt of the hash that nobody's password has, in bytes: that of the real ones.
 const SALT_LENGTH: usize = argon2::RECOMMENDED_SALT_LEN;
 /// Length of its output, in bytes: that of the real ones.
@@ -159,6 +162,7 @@ impl Place<'_> {
     ) -> Result<StoredHash, Refusal> {
         let argon2 = self.passwords.argon2.clone();
         let password = policy::normalised(password);
+        metrics::counter!(HASHES).increment(1);
         self.passwords
             .run(deadline, move || {
                 let hash = argon2.hash_password(password.expose().as_bytes())?;
@@ -182,6 +186,7 @@ impl Place<'_> {
         let argon2 = self.passwords.argon2.clone();
         let password = policy::normalised(password);
         let exists = stored.is_some();
+        metrics::counter!(HASHES).increment(1);
         let StoredHash(hash) = stored.unwrap_or_else(|| self.passwords.nobodys.clone());
         self.passwords
             .run(deadline, move || {

@@ -1,5 +1,4 @@
-//! Forgets attempts and links that count no longer, and keeps the group's own key wrapped as it should
-//! be, as a supervised child.
+//! Forgets attempts and links that count no longer, as a supervised child.
 
 use std::{sync::Arc, time::Duration};
 
@@ -27,8 +26,7 @@ pub(crate) fn child(service: &Arc<Service>) -> Child {
                 loop {
                     match service.purge_credentials(BATCH).await {
                         Ok(false) => continue,
-                        // Why it could not be wrapped was logged.
-                        Ok(true) => drop(service.keep_sealed().await),
+                        Ok(true) => {}
                         Err(error) => {
                             let cause = database::describe(&error);
                             tracing::warn!(%cause, "could not forget old attempts");

@@ -37,7 +37,7 @@ const LONGEST_WAIT: TimeDelta = TimeDelta::hours(24);
 const FEW_REMEMBERED: TimeDelta = TimeDelta::hours(1);
 const MANY_REMEMBERED: TimeDelta = TimeDelta::hours(25);
 /// How long an address counts as the owner's after they signed in from it. No address is kept for
-/// longer, not even as a keyed hash.
+/// longer, not even as a keyed hash; the audit log has networks.
 const KNOWN_FOR: TimeDelta = TimeDelta::hours(1);
 /// An address is noted again if it would be forgotten within this.
 const KNOWN_AGAIN: TimeDelta = TimeDelta::minutes(30);

@@ -66,19 +66,21 @@ impl Vault {
     }
 
     /// Wraps the key anew if another key from outside seals by now: after a rotation, without a
-    /// restart.
+    /// restart, and whether or not anybody has asked for it here. Says whether it was.
     ///
     /// # Errors
     ///
     /// As [`Vault::key`].
-    pub(crate) async fn keep_wrapped(&self, pool: &PgPool) -> Result<(), Refusal> {
-        if self.key.initialized() {
-            if let Err(error) = self.ring.reload() {
-                tracing::warn!(%error, "the sealing keys cannot be read again");
-            }
-            self.load(pool).await?;
+    pub(crate) async fn keep_wrapped(&self, pool: &PgPool) -> Result<bool, Refusal> {
+        if let Err(error) = self.ring.reload() {
+            tracing::warn!(%error, "the sealing keys cannot be read again");
         }
-        Ok(())
+        let wrapped = database::read(pool, || store::data_key_read(pool)).await;
+        let Some(wrapped) = wrapped.map_err(|error| database::refusal(&error))? else {
+            return Ok(false);
+        };
+        let key = self.ring.unwrap_key(NOBODY, &wrapped).map_err(refusal)?;
+        self.wrap_anew(pool, &wrapped, &key).await
     }
 
     /// Of two who make one at the same time both find the one that was kept.
@@ -96,12 +98,24 @@ impl Vault {
     async fn load(&self, pool: &PgPool) -> Result<DataKey, Refusal> {
         let wrapped = self.read_or_make(pool).await?;
         let key = self.ring.unwrap_key(NOBODY, &wrapped).map_err(refusal)?;
-        if KeyRing::id_of(&wrapped).ok().as_ref() != self.ring.ids().first() {
-            let again = self.ring.wrap_key(NOBODY, &key).map_err(refusal)?;
-            let replaced = store::data_key_replace(pool, &wrapped, &again).await;
-            replaced.map_err(|error| database::refusal(&error))?;
-        }
+        self.wrap_anew(pool, &wrapped, &key).await?;
         Ok(key)
+    }
+
+    /// Wraps it under the key that seals, unless it is.
+    async fn wrap_anew(
+        &self,
+        pool: &PgPool,
+        wrapped: &[u8],
+        key: &DataKey,
+    ) -> Result<bool, Refusal> {
+        if KeyRing::id_of(wrapped).ok().as_ref() == self.ring.ids().first() {
+            return Ok(false);
+        }
+        let again = self.ring.wrap_key(NOBODY, key).map_err(refusal)?;
+        let replaced = store::data_key_replace(pool, wrapped, &again).await;
+        replaced.map_err(|error| database::refusal(&error))?;
+        Ok(true)
     }
 }
 

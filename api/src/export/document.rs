@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::{
     analytics::CycleAnalytics,
     api_tokens::ApiToken,
+    audit::AuditEntry,
     episodes::Episode,
     insights::Statistics,
     notifications::Notification,
@@ -92,6 +93,8 @@ pub(crate) struct AccountExport {
     cycle_analytics: Vec<CycleAnalytics>,
     /// Reminders, newest first.
     notifications: Vec<Notification>,
+    /// The audit log, newest first. It remains that of the account.
+    audit: Vec<AuditEntry>,
     /// The last member: without it, the document was broken off.
     complete: Yes,
 }

@@ -3,12 +3,12 @@
 use std::{io, mem};
 
 use contracts::{
-    Version,
+    AuditEntryId, Version,
     analytics::{GetInsights, ListCycleAnalytics, ListPredictions},
     cycles::{CyclesExport, ExportCursor, ExportCycles, ExportedRows, GetRetention},
     notifications::{GetPreferences, ListNotifications},
     page::PageRequest,
-    users::{AccountExport, DataRequestKind, ExportAccount},
+    users::{AccountExport, AuditPage, DataRequestKind, ExportAccount, ListAudit},
 };
 use futures::{Stream, stream};
 use poem::Body;
@@ -23,6 +23,7 @@ use super::{
 use crate::{
     analytics::CycleAnalytics,
     app::Groups,
+    audit::AuditEntry,
     auth::Caller,
     episodes::Episode,
     error::Problem,
@@ -55,6 +56,7 @@ enum Step {
     Predictions(i64),
     CycleAnalytics(i64),
     Notifications(i64),
+    Audit(Option<AuditEntryId>),
     Tail,
 }
 
@@ -205,7 +207,7 @@ impl Pages {
             None => return Ok(None),
             Some(Step::Rows(after)) => {
                 let request = ExportCycles { user_id: self.export.caller.user_id, after };
-                let page = self.export.caller.ask_for_part(&self.export.groups.cycles, request);
+                let page = self.export.caller.ask_patiently(&self.export.groups.cycles, request);
                 let page = page.await?;
                 if self.export.version != Some(page.version) {
                     tracing::info!("something was logged while an export was written");
@@ -216,6 +218,7 @@ impl Pages {
             Some(Step::Predictions(offset)) => self.predictions(offset).await?,
             Some(Step::CycleAnalytics(offset)) => self.cycle_analytics(offset).await?,
             Some(Step::Notifications(offset)) => self.notifications(offset).await?,
+            Some(Step::Audit(after)) => self.audit(after).await?,
             Some(Step::Tail) => self.ready.push_str(",\"complete\":true}"),
         }
         Ok(Some(mem::take(&mut self.ready)))
@@ -263,7 +266,7 @@ impl Pages {
         let page = PageRequest { limit: PAGE, offset };
         let (user_id, active, min_version) = (caller.user_id, None, *version);
         let request = ListPredictions { user_id, active, min_version, page };
-        let list = caller.ask_for_part(&groups.analytics, request).await?;
+        let list = caller.ask_patiently(&groups.analytics, request).await?;
         self.is_of(list.as_of_version)?;
         self.items(list.predictions.into_iter().map(Prediction::from));
         let next =
@@ -277,7 +280,7 @@ impl Pages {
         let page = PageRequest { limit: PAGE, offset };
         let (user_id, min_version) = (caller.user_id, *version);
         let request = ListCycleAnalytics { user_id, min_version, page };
-        let list = caller.ask_for_part(&groups.analytics, request).await?;
+        let list = caller.ask_patiently(&groups.analytics, request).await?;
         self.is_of(list.as_of_version)?;
         self.items(list.analytics.into_iter().map(CycleAnalytics::from));
         let next =
@@ -291,15 +294,30 @@ impl Pages {
         let page = PageRequest { limit: PAGE, offset };
         let (user_id, status, min_version) = (caller.user_id, None, None);
         let request = ListNotifications { user_id, status, min_version, page };
-        let list = caller.ask_for_part(&groups.notifications, request).await?;
+        let list = caller.ask_patiently(&groups.notifications, request).await?;
         self.is_of(list.as_of_version)?;
         self.items(list.notifications.into_iter().map(Notification::from));
         if offset + PAGE < list.total {
             self.next = Some(Step::Notifications(offset + PAGE));
         } else {
-            self.ready.push(']');
-            self.next = Some(Step::Tail);
+            self.begin_list("audit");
+            self.next = Some(Step::Audit(None));
         }
+        Ok(())
+    }
+
+    async fn audit(&mut self, after: Option<AuditEntryId>) -> Result<(), Problem> {
+        let Export { caller, groups, .. } = &self.export;
+        let (user_id, kind, from, to) = (caller.user_id, None, None, None);
+        let request = ListAudit { user_id, kind, from, to, after, limit: PAGE };
+        let AuditPage { entries, next } = caller.ask_patiently(&groups.users, request).await?;
+        self.items(entries.into_iter().map(AuditEntry::from));
+        self.next = Some(if next.is_some() {
+            Step::Audit(next)
+        } else {
+            self.ready.push(']');
+            Step::Tail
+        });
         Ok(())
     }
 

@@ -141,6 +141,37 @@ async fn wrong_members_are_named() {
 }
 
 #[tokio::test]
+async fn instants_of_an_import_are_named() {
+    let (day, at) = ("2024-01-01", "2024-01-01T08:30:00Z");
+    let import = |name: &str, value: Value| {
+        let mut episode = json!({
+            "id": 1, "user_id": 1, "kind": "pause", "start_date": day, "end_date": null,
+            "created_at": at, "updated_at": at,
+        });
+        episode[name] = value;
+        json!({
+            "format": "lunation-export", "version": 1, "complete": true,
+            "profile": {
+                "id": 1, "email": "a@b", "username": "abc", "first_name": null, "last_name": null,
+                "date_of_birth": null, "is_active": true, "created_at": at, "updated_at": at,
+            },
+            "cycles": [], "symptoms": [], "episodes": [episode],
+            "retention": { "months": null, "forget_before": null },
+            "preferences": {
+                "id": 1, "user_id": 1, "period_reminder_enabled": true, "reminder_days_before": 3,
+                "email_enabled": true, "push_enabled": false, "created_at": at, "updated_at": at,
+            },
+        })
+    };
+    let refused = ["", "2024-01-01", "2024-01-01T08:30:00", "2024-02-30T08:30:00Z", "now-secret"];
+    let cases = refused.map(|value| {
+        let body = import("created_at", json!(value));
+        (Method::POST, "/api/users/import", body, "/episodes/0/created_at")
+    });
+    assert_named(cases.to_vec()).await;
+}
+
+#[tokio::test]
 async fn all_wrong_members_are_named_at_once() {
     let api = Api::new();
     let body = r#"{"email":"x","username":"ab","password":"123456","age":3}"#;

@@ -70,6 +70,7 @@ fn every_row_of_the_contract_is_there() {
         "post /api/users/logout-all",
         "get /api/users/sessions",
         "delete /api/users/sessions/{id}",
+        "get /api/users/audit",
         "post /api/users/tokens",
         "get /api/users/tokens",
         "delete /api/users/tokens/{id}",

@@ -9,6 +9,7 @@ mod bodies;
 mod document;
 mod edge;
 mod exports;
+mod origins;
 mod parameters;
 mod support;
 mod tokens;

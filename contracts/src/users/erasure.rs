@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
 use super::{Password, SecondFactorCode};
-use crate::{UserId, events::ChangedSince};
+use crate::{SessionId, UserId, events::ChangedSince};
 
 /// Erase one's account and everything that any group holds.
 #[derive(Clone, Serialize, Deserialize)]
@@ -25,6 +25,16 @@ pub struct EraseAccount {
 pub struct GetErasure {
     /// The receipt.
     pub receipt: Uuid,
+}
+
+/// Find the erasure that was asked for in a session: for whoever lost the answer. Whoever asks has
+/// verified a token of that session; nobody else knows both ids.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct FindErasure {
+    /// Who asked for it.
+    pub user_id: UserId,
+    /// In which session.
+    pub session_id: SessionId,
 }
 
 /// Service-only: who was erased (anti-entropy). Their version is always 1.

@@ -1,5 +1,6 @@
 //! The users group: accounts, sign-in, profile.
 
+mod audit;
 mod credentials;
 mod erasure;
 mod export;
@@ -18,12 +19,15 @@ use crate::{
     mailbox::mailbox,
 };
 
+pub use audit::{AuditEntry, AuditKind, AuditOutcome, AuditPage, ListAudit};
 pub use credentials::{
     ChangePassword, ConfirmSecondFactor, EnrolSecondFactor, GetSecondFactor, RecoveryCodes,
     RemoveSecondFactor, RenewRecoveryCodes, RequestPasswordReset, ResetPassword, SecondFactor,
     SecondFactorCode, SecondFactorEnrolment,
 };
-pub use erasure::{EraseAccount, ErasingGroup, Erasure, GetErasure, ListErased, ReportErased};
+pub use erasure::{
+    EraseAccount, ErasingGroup, Erasure, FindErasure, GetErasure, ListErased, ReportErased,
+};
 pub use export::{
     AccountExport, BeginImport, DataRequest, DataRequestKind, ExportAccount, ExportedSecondFactor,
 };
@@ -59,6 +63,7 @@ mailbox! {
             EraseAccount => Erasure, "erase_account", Account;
             ExportAccount => AccountExport, "export_account", Account;
             BeginImport => (), "begin_import", Account;
+            ListAudit => AuditPage, "list_audit", Account;
         }
         services {
             GetPerson => Person, "get_person";
@@ -75,6 +80,7 @@ mailbox! {
             RequestPasswordReset => (), "request_password_reset";
             ResetPassword => (), "reset_password";
             GetErasure => Erasure, "get_erasure";
+            FindErasure => Erasure, "find_erasure";
             GetSigningKeys => SigningKeys, "get_signing_keys";
             CheckUsers => GroupHealth, "check";
         }

@@ -1,10 +1,11 @@
 //! Erasing an account, of the users group.
 
 use contracts::{
+    SessionId,
     events::ChangedPage,
     users::{
-        EraseAccount, ErasingGroup, Erasure, GetErasure, ListErased, Password, ReportErased,
-        SecondFactorCode,
+        EraseAccount, ErasingGroup, Erasure, FindErasure, GetErasure, ListErased, Password,
+        ReportErased, SecondFactorCode,
     },
 };
 use serde_json::Value;
@@ -45,5 +46,6 @@ pub(super) fn services() -> Vec<Value> {
 }
 
 pub(super) fn open() -> Vec<Value> {
-    vec![exchange(receipt(), &erasure())]
+    let find = FindErasure { user_id: USER, session_id: SessionId::new(receipt().receipt) };
+    vec![exchange(receipt(), &erasure()), exchange(find, &erasure())]
 }

@@ -1,15 +1,15 @@
 //! What is taken along, and brought back.
 
 use contracts::{
-    Scope, SessionId,
+    AuditEntryId, Scope, SessionId,
     cycles::{
         CyclesExport, CyclesImported, Episode, EpisodeKind, ExportCursor, ExportCycles,
         ExportedCycle, ExportedGapAnswer, ExportedRows, GapAnswer, ImportCycles, Imported,
         ImportedCycle, ImportedEpisode, ImportedGapAnswer, ImportedRows, ImportedSymptom, Symptom,
     },
     users::{
-        AccountExport, ApiToken, BeginImport, DataRequest, DataRequestKind, ExportAccount,
-        ExportedSecondFactor, SignedIn, User,
+        AccountExport, ApiToken, AuditEntry, AuditKind, AuditPage, BeginImport, DataRequest,
+        DataRequestKind, ExportAccount, ExportedSecondFactor, ListAudit, SignedIn, User,
     },
 };
 use serde_json::Value;
@@ -51,7 +51,32 @@ pub(super) fn account(user: &User) -> Vec<Value> {
         requests: requests.into(),
     };
     let request = ExportAccount { user_id: USER, kind: DataRequestKind::SymptomsCsv };
-    vec![exchange(request, &export), exchange(BeginImport { user_id: USER }, &())]
+    vec![exchange(request, &export), exchange(BeginImport { user_id: USER }, &()), audit(id)]
+}
+
+/// The audit log: an entry of each kind.
+fn audit(session: SessionId) -> Value {
+    let entry = |kind| AuditEntry {
+        id: AuditEntryId::new(41),
+        at: time(),
+        kind,
+        session_id: Some(session),
+        target_id: None,
+        device: Some("curl/8.5.0".to_owned()),
+        network: Some("203.0.113.0/24".to_owned()),
+        times: 1,
+        last_at: time(),
+    };
+    let (entries, next) = (AuditKind::ALL.map(entry).into(), Some(AuditEntryId::new(41)));
+    let request = ListAudit {
+        user_id: USER,
+        kind: Some(AuditKind::SignInFailed),
+        from: Some(date("2026-03-01")),
+        to: Some(date("2026-03-02")),
+        after: Some(AuditEntryId::new(42)),
+        limit: 20,
+    };
+    exchange(request, &AuditPage { entries, next })
 }
 
 /// The cycles group's part: an exchange of each kind of rows, of which a group shows one.

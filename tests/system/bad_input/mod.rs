@@ -2,6 +2,7 @@
 //! nothing of the value or of the inside in the answer.
 
 mod bodies;
+mod every_field;
 mod parameters;
 mod raw;
 mod values;
@@ -11,7 +12,7 @@ use reqwest::{Method, StatusCode, header::CONTENT_TYPE};
 use serde_json::{Value, json};
 
 use crate::harness::{
-    App, Person,
+    App, Person, Shape,
     client::{Answer, PASSWORD},
     in_every_shape,
 };
@@ -92,6 +93,23 @@ in_every_shape! {
         assert_eq!(next, 3, "a refused write takes no version");
         nobody_was_registered(app).await;
     }
+}
+
+/// What is checked is the same code in every shape: one will do for thousands of cases.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_field_of_the_document_holds_its_limits() {
+    let app = App::start(Shape::Memory).await;
+    let standing = Standing::new(&app).await;
+    let before = standing.everything().await;
+    let cases = every_field::cases();
+    assert!(cases.len() >= 3_000, "{} cases", cases.len());
+    // No more than two imports are taken at a time.
+    let sent = cases.iter().map(|case| refused(&standing, case));
+    stream::iter(sent).buffer_unordered(2).collect::<()>().await;
+    assert_eq!(standing.everything().await, before);
+    let next = standing.person.log_cycle("2024-06-01", None).await.1;
+    assert_eq!(next, 3, "a refused write takes no version");
+    app.finish().await;
 }
 
 impl Standing {

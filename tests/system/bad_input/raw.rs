@@ -51,7 +51,8 @@ pub(super) async fn all(app: &App, standing: &Standing) {
         ("empty chunks", sent(&chunked, b"0\r\n\r\n"), 400),
         ("no type", sent("Content-Length: 2", b"{}"), 415),
     ] {
-        let (got, body) = answer(app, &bytes).await;
+        // Who ends their half of the connection is taken to have left.
+        let (got, body) = answer(&mut sent_to(app, &bytes).await).await;
         assert_eq!(got, status, "{what}: {body}");
         let problem: serde_json::Value = serde_json::from_str(&body).unwrap();
         assert_eq!(problem["status"], status, "{what}");
@@ -69,7 +70,9 @@ pub(super) async fn all(app: &App, standing: &Standing) {
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".to_vec(),
         format!("GET /{MARK}\0 HTTP/1.1\r\nHost: x\r\n\r\n").into_bytes(),
     ] {
-        let (got, body) = answer(app, &bytes).await;
+        let mut stream = sent_to(app, &bytes).await;
+        let _cut_short = stream.shutdown().await;
+        let (got, body) = answer(&mut stream).await;
         assert!(got < 500 && !body.contains(MARK), "{got} {body}");
     }
 }
@@ -94,13 +97,17 @@ fn chunks(body: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// The status and body of the answer; 0 if the connection was closed without one.
-async fn answer(app: &App, request: &[u8]) -> (u16, String) {
+/// A connection of its own on which this was sent.
+async fn sent_to(app: &App, request: &[u8]) -> TcpStream {
     let url = app.url();
     let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).await.unwrap();
     // A server that has heard enough may close before all is sent.
     let _cut_short = stream.write_all(request).await;
-    let _cut_short = stream.shutdown().await;
+    stream
+}
+
+/// The status and body of the answer; 0 if the connection was closed without one.
+async fn answer(stream: &mut TcpStream) -> (u16, String) {
     let mut bytes = Vec::new();
     let _reset = stream.read_to_end(&mut bytes).await;
     let text = String::from_utf8_lossy(&bytes).into_owned();

@@ -6,9 +6,9 @@ mod credentials;
 mod cycles;
 mod episodes;
 mod every_endpoint;
+mod forgeries;
 mod idempotency;
 mod notifications;
-mod scopes;
 mod sessions;
 mod symptoms;
 mod tokens;
@@ -25,7 +25,6 @@ in_every_shape! {
         users::all(app).await;
         tokens::all(app).await;
         sessions::all(app).await;
-        scopes::all(app).await;
         credentials::all(app).await;
         every_endpoint::all(app).await;
     }

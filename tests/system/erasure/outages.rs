@@ -121,7 +121,7 @@ async fn databases_that_come_back_bring_nobody_back() {
 }
 
 #[expect(clippy::disallowed_methods, reason = "a test may do what no domain does")]
-pub(super) async fn sql(app: &App, statement: &str) {
+pub(crate) async fn sql(app: &App, statement: &str) {
     let mut connection = PgConnection::connect(&app.database_url("postgres")).await.unwrap();
     let statement = sqlx::AssertSqlSafe(statement.to_owned());
     sqlx::raw_sql(statement).execute(&mut connection).await.unwrap();

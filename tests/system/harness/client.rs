@@ -10,7 +10,10 @@ use chrono::NaiveDate;
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::{Value, json};
 
-use super::{document, wait};
+use super::{
+    canaries::{self, ACCESS_TOKEN, MARK},
+    document, wait,
+};
 
 /// Speaks HTTP to one base URL.
 #[derive(Clone)]
@@ -44,8 +47,12 @@ impl Client {
     pub(crate) fn new(base: String) -> Self {
         // The library wants one even for plain HTTP; another client may have installed it already.
         drop(rustls::crypto::ring::default_provider().install_default());
-        let http =
-            reqwest::Client::builder().timeout(Duration::from_secs(20)).no_proxy().build().unwrap();
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(20))
+            .user_agent(format!("{MARK}-device"))
+            .no_proxy()
+            .build()
+            .unwrap();
         Self { http, base }
     }
 
@@ -62,12 +69,18 @@ impl Client {
         Answer::of(self.request(Method::POST, path).json(body)).await
     }
 
-    /// Registers somebody new and signs them in.
+    /// Registers somebody new, marked in every text, and signs them in.
     pub(crate) async fn somebody(&self) -> Person {
         static NEXT: AtomicU64 = AtomicU64::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let name = format!("somebody{number}x{}", std::process::id());
-        self.register(&name).await
+        let name = format!("{MARK}-somebody{number}x{}", std::process::id());
+        let email = format!("{name}@example.org");
+        let body = json!({
+            "email": email, "username": name, "password": PASSWORD,
+            "first_name": format!("{MARK}-first"), "last_name": format!("{MARK}-last"),
+        });
+        self.post("/api/users/register", &body).await.expect(StatusCode::CREATED);
+        self.login(&email).await
     }
 
     /// Registers and signs in somebody of this name.
@@ -88,6 +101,7 @@ impl Client {
     /// Whom the answer to a sign-in or refresh is about.
     pub(crate) fn signed_in(&self, answer: &Value) -> Person {
         let text = |member: &str| answer[member].as_str().unwrap().to_owned();
+        assert!(text("token").starts_with(ACCESS_TOKEN), "tokens begin otherwise than they did");
         Person {
             client: self.clone(),
             id: answer["user"]["id"].as_i64().unwrap(),
@@ -201,6 +215,7 @@ impl Answer {
         let body = serde_json::from_str(&text).unwrap_or(Value::Null);
         let answer = Self { status, headers, body, text };
         document::hold(&method, &path, &answer);
+        canaries::hold_refusal(&format!("{method} {path}"), &answer);
         Ok(answer)
     }
 
@@ -209,6 +224,13 @@ impl Answer {
     pub(crate) fn expect(self, status: StatusCode) -> Value {
         assert_eq!(self.status, status, "{}", self.text);
         self.body
+    }
+
+    /// The text, if the status is the expected one.
+    #[track_caller]
+    pub(crate) fn of_text(self, status: StatusCode) -> String {
+        assert_eq!(self.status, status, "{}", self.text);
+        self.text
     }
 
     /// The problem document, if the answer is one of this status.

@@ -6,6 +6,7 @@
 //! [`wait::until`].
 
 pub(crate) mod app;
+pub(crate) mod canaries;
 pub(crate) mod client;
 pub(crate) mod document;
 pub(crate) mod nats_server;

@@ -9,11 +9,12 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::wait;
+use super::{signals, wait};
 
 /// One server on a free port.
 pub(crate) struct NatsServer {
     directory: TempDir,
+    store: PathBuf,
     child: Option<Child>,
     port: u16,
 }
@@ -22,7 +23,8 @@ impl NatsServer {
     /// Starts a server with an empty store.
     pub(crate) async fn start() -> Self {
         let directory = tempfile::Builder::new().prefix("lunation-nats-").tempdir().unwrap();
-        let mut server = Self { directory, child: None, port: 0 };
+        let store = directory.path().join("store");
+        let mut server = Self { directory, store, child: None, port: 0 };
         server.run().await;
         server
     }
@@ -38,6 +40,19 @@ impl NatsServer {
             let _ended_already = child.kill();
             child.wait().unwrap();
         }
+    }
+
+    /// A clean end, by which everything is in its store. One that does not run stays so.
+    pub(crate) fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            signals::send("TERM", &child);
+            child.wait().unwrap();
+        }
+    }
+
+    /// Where everything is that it has stored.
+    pub(crate) fn store(&self) -> &Path {
+        &self.store
     }
 
     /// Starts it again on the same port, over whatever its store holds.
@@ -62,22 +77,18 @@ impl NatsServer {
 
     /// Copies the store elsewhere, to be put back later.
     pub(crate) fn copy_store(&self, to: &Path) {
-        copy(&self.store(), to);
+        copy(self.store(), to);
     }
 
     /// Puts an older copy of the store back. The server must not run.
     pub(crate) fn put_store_back(&self, from: &Path) {
         self.wipe();
-        copy(from, &self.store());
+        copy(from, self.store());
     }
 
     /// An independent client.
     pub(crate) async fn client(&self) -> async_nats::Client {
         async_nats::connect(self.url()).await.unwrap()
-    }
-
-    fn store(&self) -> PathBuf {
-        self.directory.path().join("store")
     }
 
     async fn run(&mut self) {

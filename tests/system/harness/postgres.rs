@@ -2,7 +2,7 @@
 //! of the template, which can be killed, paused and brought back.
 
 use std::{
-    fs,
+    fs::{self, File},
     os::unix::{fs::MetadataExt as _, process::CommandExt as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
@@ -16,6 +16,7 @@ use super::{signals, wait};
 pub(crate) struct Postgres {
     cluster: PathBuf,
     socket: PathBuf,
+    log: PathBuf,
     passwords: Vec<(String, String)>,
     child: Option<Child>,
 }
@@ -27,6 +28,7 @@ impl Postgres {
         let mut server = Self {
             cluster: root.join("data"),
             socket: root.join("run"),
+            log: data_dir.join("postgres.log"),
             passwords: passwords(data_dir),
             child: None,
         };
@@ -82,11 +84,15 @@ impl Postgres {
         command.arg("-D").arg(&self.cluster);
         command.args(["-c", "max_connections=200", "-c", "listen_addresses=", "-c"]);
         command.arg(format!("unix_socket_directories={}", self.socket.display()));
+        // As the guides say: what a statement was about is not for the server's log.
+        command.args(["-c", "log_error_verbosity=terse", "-c", "log_min_error_statement=panic"]);
         // Postgres refuses root, who has made the cluster for somebody else.
         if owner.uid() != fs::metadata("/proc/self").unwrap().uid() {
             command.uid(owner.uid()).gid(owner.gid());
         }
-        command.current_dir("/").stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let log = File::options().create(true).append(true).open(&self.log).unwrap();
+        command.current_dir("/").stdin(Stdio::null());
+        command.stdout(log.try_clone().unwrap()).stderr(log);
         self.child = Some(command.spawn().unwrap());
         let url = self.url("postgres", "postgres");
         wait::until("Postgres to take connections", || async {

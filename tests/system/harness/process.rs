@@ -23,7 +23,12 @@ pub(crate) fn path() -> PathBuf {
 
 /// The binary, without what the one who runs the tests has set for themselves.
 pub(crate) fn binary() -> Command {
-    let mut command = Command::new(path());
+    binary_at(&path())
+}
+
+/// Another binary, likewise.
+pub(crate) fn binary_at(path: &Path) -> Command {
+    let mut command = Command::new(path);
     for domain in ["USERS", "CYCLES", "ANALYTICS", "NOTIFICATIONS"] {
         command.env_remove(format!("{domain}_DATABASE_URL"));
     }
@@ -51,6 +56,8 @@ pub(crate) struct Process {
 /// How to start a process.
 #[derive(Clone, Default)]
 pub(crate) struct Start {
+    /// Another binary than the one under test.
+    pub(crate) binary: Option<PathBuf>,
     pub(crate) args: Vec<String>,
     pub(crate) environment: BTreeMap<String, String>,
 }
@@ -58,43 +65,50 @@ pub(crate) struct Start {
 impl Process {
     /// Starts `lunation serve` over a data directory and waits until it listens.
     pub(crate) async fn start(data_dir: &Path, start: &Start) -> Self {
+        let started = Self::try_start(data_dir, start).await;
+        started.unwrap_or_else(|ended| panic!("the service ended at start: {ended}"))
+    }
+
+    /// Starts it and waits until it listens, or has ended: then says how.
+    pub(crate) async fn try_start(data_dir: &Path, start: &Start) -> Result<Self, String> {
         let mut process = Self::spawn(data_dir, start);
         let announced = data_dir.join("running.json");
         let log = process.log.clone();
         let pid = process.child.id();
         process.running =
             wait::until_within(Duration::from_mins(1), "the service to listen", || {
-                if let Some(status) = process.child.try_wait().unwrap() {
-                    panic!("the service ended at start: {status}\n{}", tail(&log));
-                }
+                let ended = process.child.try_wait().unwrap();
+                let ended = ended.map(|status| Err(format!("{status}\n{}", tail(&log))));
                 let running = fs::read(&announced)
                     .ok()
                     .and_then(|json| serde_json::from_slice::<Running>(&json).ok())
                     .filter(|running| running.pid == pid);
-                async { running }
+                async { ended.or_else(|| running.map(Ok)) }
             })
-            .await;
-        process
+            .await?;
+        Ok(process)
     }
 
     /// Starts the process without waiting for it to listen; its `running` is not filled in.
     pub(crate) fn spawn(data_dir: &Path, start: &Start) -> Self {
         let free = ["--listen", "127.0.0.1:0", "--admin-listen", "127.0.0.1:0"].map(str::to_owned);
         let args = free.into_iter().chain(start.args.clone()).collect();
-        Self::spawn_plain(data_dir, &Start { args, environment: start.environment.clone() })
+        Self::spawn_plain(data_dir, &Start { args, ..start.clone() })
     }
 
     /// Like [`Process::spawn`], with no other addresses than those in `start`.
     pub(crate) fn spawn_plain(data_dir: &Path, start: &Start) -> Self {
         let log = data_dir.with_extension("log");
         let output = File::options().create(true).append(true).open(&log).unwrap();
-        let child = binary()
+        let child = binary_at(start.binary.as_deref().unwrap_or(&path()))
             .arg("serve")
             .arg("--data-dir")
             .arg(data_dir)
             .args(&start.args)
             .env("LUNATION_LOG_FORMAT", "json")
             .env("LUNATION_LOG_FILTER", "info,lunation=debug,lunation_actor_runtime=debug")
+            // All the people of a test have one address.
+            .env("LUNATION_CONNECTIONS_PER_ADDRESS_MAX", "4096")
             .envs(&start.environment)
             .stdin(Stdio::null())
             .stdout(output.try_clone().unwrap())

@@ -38,6 +38,7 @@ pub(crate) struct StoredKey {
 /// and then sees what it did. Nothing ever goes back.
 pub(crate) async fn subject_advance_in_txn(
     connection: &mut PgConnection,
+    user_id: UserId,
     derived: &Derived,
     believed: Option<&Believed>,
 ) -> Result<Advanced, sqlx::Error> {
@@ -80,7 +81,7 @@ pub(crate) async fn subject_advance_in_txn(
                  IS DISTINCT FROM (excluded.applied_version, excluded.person_version,
                      excluded.model_number, excluded.forecast_day)
            RETURNING replaced_as_believed"#,
-        derived.user_id.get(),
+        user_id.get(),
         cycles.get(),
         person.map(Version::get),
         derived.date_of_birth,
@@ -101,7 +102,7 @@ pub(crate) async fn subject_advance_in_txn(
     .await?;
     match advanced {
         Some(as_believed) => Ok(Advanced::Stored { as_believed }),
-        None => subject_key_in_txn(connection, derived.user_id).await,
+        None => subject_key_in_txn(connection, user_id).await,
     }
 }
 

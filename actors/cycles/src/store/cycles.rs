@@ -46,6 +46,8 @@ pub(crate) struct InsertedCycle {
     pub(crate) has_dated: bool,
     /// Whether something was said about the gap that it now ends.
     pub(crate) ends_answered_gap: bool,
+    /// How many there were before.
+    pub(crate) others: i64,
 }
 
 /// A page of cycles with their symptoms, newest start first: one statement, so that cycles and
@@ -210,7 +212,8 @@ pub(crate) async fn cycle_insert(
                       AS "has_dated!",
                   EXISTS (SELECT FROM gap_answer, previous
                           WHERE user_id = $1 AND cycle_id = previous.id)
-                      AS "ends_answered_gap!"
+                      AS "ends_answered_gap!",
+                  (SELECT count(*) FROM cycle WHERE user_id = $1) AS "others!"
            FROM inserted"#,
         user_id.get(),
         start,
@@ -226,6 +229,7 @@ pub(crate) async fn cycle_insert(
         has_next: row.has_next,
         has_dated: row.has_dated,
         ends_answered_gap: row.ends_answered_gap,
+        others: row.others,
     }))
 }
 

@@ -43,6 +43,6 @@ pub(crate) use retention::{
     retention_list_due, retention_put_in_txn,
 };
 pub(crate) use symptoms::{
-    SymptomFilter, symptom_delete, symptom_get, symptom_insert, symptom_outside, symptom_page,
-    symptom_place, symptom_update,
+    SymptomFilter, symptom_counts, symptom_delete, symptom_get, symptom_insert, symptom_outside,
+    symptom_page, symptom_place, symptom_update,
 };

@@ -34,6 +34,8 @@ pub(crate) struct SymptomPlace {
     pub(crate) symptom_id: SymptomId,
     /// The user's data key, wrapped; none if nothing was sealed yet.
     pub(crate) wrapped: Option<Vec<u8>>,
+    /// How many symptoms the cycle has.
+    pub(crate) others: i64,
 }
 
 /// A page of symptoms, newest date first, and of one day the last logged first.
@@ -156,7 +158,8 @@ pub(crate) async fn symptom_place(
                   (SELECT min(later.start_date) FROM cycle later
                    WHERE later.user_id = $1 AND later.start_date > cycle.start_date) AS next_start,
                   nextval('symptom_id_seq') AS "symptom_id!",
-                  (SELECT wrapped FROM data_key WHERE user_id = $1) AS wrapped
+                  (SELECT wrapped FROM data_key WHERE user_id = $1) AS wrapped,
+                  (SELECT count(*) FROM symptom WHERE user_id = $1 AND cycle_id = $2) AS "others!"
            FROM cycle WHERE user_id = $1 AND id = $2"#,
         user_id.get(),
         cycle_id.get(),
@@ -172,7 +175,26 @@ pub(crate) async fn symptom_place(
         },
         symptom_id: SymptomId::new(row.symptom_id),
         wrapped: row.wrapped,
+        others: row.others,
     }))
+}
+
+/// How many symptoms these cycles have; one without any is not named.
+pub(crate) async fn symptom_counts(
+    executor: impl PgExecutor<'_>,
+    user_id: UserId,
+    cycle_ids: &[CycleId],
+) -> Result<Vec<(CycleId, i64)>, sqlx::Error> {
+    let cycle_ids: Vec<i64> = cycle_ids.iter().map(|id| id.get()).collect();
+    let rows = sqlx::query!(
+        r#"SELECT cycle_id, count(*) AS "count!" FROM symptom
+           WHERE user_id = $1 AND cycle_id = ANY($2) GROUP BY cycle_id"#,
+        user_id.get(),
+        &cycle_ids,
+    )
+    .fetch_all(executor)
+    .await?;
+    Ok(rows.into_iter().map(|row| (CycleId::new(row.cycle_id), row.count)).collect())
 }
 
 /// Inserts a symptom under the id that it was given.

@@ -73,6 +73,8 @@ pub(super) async fn record(
         // What stood in the way may just have gone.
         return Err(other.map_or(WriteError::Raced, |other| CyclesError::Overlap(other).into()));
     };
+    // The user's outbox row is locked: nobody else adds one meanwhile.
+    validate::cycle_room(inserted.others)?;
     if inserted.has_next || inserted.has_dated {
         store::inputs_changed_around(connection, user_id, &[start_date], stamp).await?;
     }

@@ -140,8 +140,23 @@ impl Import<'_, '_> {
             day.map_err(|error| at("symptoms", *place, error.into()))?;
             missing.push((cycle.id, row));
         }
+        self.room_for(&missing).await?;
         self.store_symptoms(&missing).await?;
         Ok(missing.len())
+    }
+
+    async fn room_for(&mut self, rows: &[(CycleId, &ImportedSymptom)]) -> Result<(), WriteError> {
+        let mut more: HashMap<CycleId, i64> = HashMap::new();
+        for (cycle_id, _) in rows {
+            *more.entry(*cycle_id).or_default() += 1;
+        }
+        let ids: Vec<CycleId> = more.keys().copied().collect();
+        let counts = store::symptom_counts(&mut *self.connection, self.user_id, &ids).await?;
+        for (cycle_id, count) in counts {
+            let more = more.get(&cycle_id).copied().unwrap_or_default();
+            validate::symptom_room(count, more)?;
+        }
+        Ok(())
     }
 
     async fn store_symptoms(

@@ -64,6 +64,7 @@ async fn log(
     let place = store::symptom_place(&mut *connection, user_id, cycle_id).await?;
     let place = place.ok_or(CyclesError::NotFound)?;
     validate::symptom_day(date, &symptom_type, &span(&place.cycle))?;
+    validate::symptom_room(place.others, 1)?;
     if !key.learn(place.wrapped.as_deref())? {
         store::data_key_make(connection, user_id, key, stamp.at).await?;
     }

@@ -11,6 +11,7 @@ mod postgres;
 mod users;
 
 mod arithmetic;
+mod bounds;
 mod concurrency;
 mod cycles;
 mod episodes;

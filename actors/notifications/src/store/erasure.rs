@@ -7,8 +7,8 @@ use sqlx::{PgConnection, PgPool};
 /// Takes everything of a user away. The row that stays is the tombstone, and empty. The caller holds
 /// its lock, as every writer does, so none is under way.
 pub(crate) async fn user_erase_in_txn(
-    user_id: UserId,
     connection: &mut PgConnection,
+    user_id: UserId,
     at: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
     let user_id = user_id.get();
@@ -35,8 +35,8 @@ pub(crate) async fn user_erase_in_txn(
 
 /// Forgets the notifications of before a day. The caller holds the lock of the user's subject row.
 pub(crate) async fn notification_delete_before_in_txn(
-    user_id: UserId,
     connection: &mut PgConnection,
+    user_id: UserId,
     before: NaiveDate,
 ) -> Result<(), sqlx::Error> {
     sqlx::query!(

@@ -13,8 +13,8 @@ use crate::reminder::{Existing, KIND, Reminder};
 /// A page of notifications, how many there are, and the version that they reflect: one statement,
 /// so one snapshot. An empty page still has its one row of numbers.
 pub(crate) async fn notification_list_for_user(
-    user_id: UserId,
     pool: &PgPool,
+    user_id: UserId,
     status: Option<NotificationStatus>,
     page: PageRequest,
 ) -> Result<NotificationList, sqlx::Error> {
@@ -56,8 +56,8 @@ pub(crate) async fn notification_list_for_user(
 
 /// One notification of this user, if there is such a one, and the version that it reflects.
 pub(crate) async fn notification_get(
-    user_id: UserId,
     pool: &PgPool,
+    user_id: UserId,
     notification_id: NotificationId,
 ) -> Result<(Version, Option<Notification>), sqlx::Error> {
     let row = sqlx::query_as!(
@@ -84,8 +84,8 @@ pub(crate) async fn notification_get(
 /// The reminders on which a decision may depend: the pending one, and the one of `anchor`. They
 /// stay locked, so that no dispatcher takes one up while it is decided on.
 pub(crate) async fn reminder_list_in_txn(
-    user_id: UserId,
     connection: &mut PgConnection,
+    user_id: UserId,
     anchor: Option<CycleId>,
 ) -> Result<Vec<Existing>, sqlx::Error> {
     let rows = sqlx::query!(
@@ -116,8 +116,8 @@ pub(crate) async fn reminder_list_in_txn(
 
 /// Cancels a pending reminder.
 pub(crate) async fn reminder_cancel_in_txn(
-    user_id: UserId,
     connection: &mut PgConnection,
+    user_id: UserId,
     notification_id: NotificationId,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
@@ -136,8 +136,8 @@ pub(crate) async fn reminder_cancel_in_txn(
 /// Makes this reminder the pending one of its anchor cycle: new, moved, or taken up again. One
 /// that the dispatcher has begun with stays as it is.
 pub(crate) async fn reminder_put_in_txn(
-    user_id: UserId,
     connection: &mut PgConnection,
+    user_id: UserId,
     reminder: &Reminder,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {

@@ -10,28 +10,28 @@ use super::subject::subject_lock_in_txn;
 /// The preferences and the version that the reminders reflect, in one snapshot; the row is made if
 /// there is none. No preferences: the user was erased.
 pub(crate) async fn preferences_get_or_create(
-    user_id: UserId,
     pool: &PgPool,
+    user_id: UserId,
     now: DateTime<Utc>,
 ) -> Result<(Version, Option<Preferences>), sqlx::Error> {
-    let found = preferences_get(user_id, pool).await?;
+    let found = preferences_get(pool, user_id).await?;
     if found.1.is_some() {
         return Ok(found);
     }
     // Under the lock of the user's row: an erasure is either seen here, or comes after and takes what
     // is made here away.
     let mut transaction = database::begin(pool).await?;
-    if subject_lock_in_txn(user_id, &mut transaction).await?.is_erased {
+    if subject_lock_in_txn(&mut transaction, user_id).await?.is_erased {
         return Ok((Version::ZERO, None));
     }
-    preferences_ensure_in_txn(user_id, &mut transaction, now).await?;
+    preferences_ensure_in_txn(&mut transaction, user_id, now).await?;
     transaction.commit().await?;
-    preferences_get(user_id, pool).await
+    preferences_get(pool, user_id).await
 }
 
 async fn preferences_get(
-    user_id: UserId,
     pool: &PgPool,
+    user_id: UserId,
 ) -> Result<(Version, Option<Preferences>), sqlx::Error> {
     let row = sqlx::query!(
         r#"SELECT preferences.user_id, period_reminder_enabled, reminder_days_before,
@@ -59,11 +59,11 @@ async fn preferences_get(
 /// The preferences, made if there are none. The caller holds the lock of the user's subject row,
 /// so nobody changes them meanwhile.
 pub(crate) async fn preferences_ensure_in_txn(
-    user_id: UserId,
     connection: &mut PgConnection,
+    user_id: UserId,
     now: DateTime<Utc>,
 ) -> Result<Preferences, sqlx::Error> {
-    if let Some(preferences) = preferences_get_in_txn(user_id, connection).await? {
+    if let Some(preferences) = preferences_get_in_txn(connection, user_id).await? {
         return Ok(preferences);
     }
     sqlx::query!(
@@ -74,12 +74,12 @@ pub(crate) async fn preferences_ensure_in_txn(
     )
     .execute(&mut *connection)
     .await?;
-    preferences_get_in_txn(user_id, connection).await?.ok_or(sqlx::Error::RowNotFound)
+    preferences_get_in_txn(connection, user_id).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
 async fn preferences_get_in_txn(
-    user_id: UserId,
     connection: &mut PgConnection,
+    user_id: UserId,
 ) -> Result<Option<Preferences>, sqlx::Error> {
     let row = sqlx::query_as!(
         PreferencesRow,
@@ -95,8 +95,8 @@ async fn preferences_get_in_txn(
 
 /// Stores changed preferences.
 pub(crate) async fn preferences_update_in_txn(
-    user_id: UserId,
     connection: &mut PgConnection,
+    user_id: UserId,
     preferences: &Preferences,
 ) -> Result<(), sqlx::Error> {
     let Preferences {

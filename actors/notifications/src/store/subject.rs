@@ -31,10 +31,10 @@ impl Subject {
 
 /// Locks the user's row until the end of the transaction, and makes it if there is none.
 pub(crate) async fn subject_lock_in_txn(
-    user_id: UserId,
     connection: &mut PgConnection,
+    user_id: UserId,
 ) -> Result<Subject, sqlx::Error> {
-    if let Some(subject) = subject_lock_existing_in_txn(user_id, connection).await? {
+    if let Some(subject) = subject_lock_existing_in_txn(connection, user_id).await? {
         return Ok(subject);
     }
     sqlx::query!(
@@ -43,12 +43,12 @@ pub(crate) async fn subject_lock_in_txn(
     )
     .execute(&mut *connection)
     .await?;
-    subject_lock_existing_in_txn(user_id, connection).await?.ok_or(sqlx::Error::RowNotFound)
+    subject_lock_existing_in_txn(connection, user_id).await?.ok_or(sqlx::Error::RowNotFound)
 }
 
 async fn subject_lock_existing_in_txn(
-    user_id: UserId,
     connection: &mut PgConnection,
+    user_id: UserId,
 ) -> Result<Option<Subject>, sqlx::Error> {
     let row = sqlx::query_as!(
         SubjectRow,
@@ -64,8 +64,8 @@ async fn subject_lock_existing_in_txn(
 
 /// Stores the facts of a snapshot and its versions.
 pub(crate) async fn subject_update_in_txn(
-    user_id: UserId,
     connection: &mut PgConnection,
+    user_id: UserId,
     snapshot: &ActivePrediction,
 ) -> Result<(), sqlx::Error> {
     let ActivePrediction {

@@ -6,17 +6,17 @@ use actor_runtime::{clock::Clock, database, tasks};
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::{
     Call, ErrorKind, Refusal, Secret, UserId,
-    users::{ChangePassword, Password, RequestPasswordReset, ResetPassword},
+    users::{AuditKind, ChangePassword, Password, RequestPasswordReset, ResetPassword},
 };
 use sha2::{Digest, Sha256};
 use sqlx::PgPool;
 
 use super::{Service, proof::invalid_credentials, refusal_of};
 use crate::{
-    mail::Mail,
+    mail::{Mail, Mailer},
     passwords::{Place, StoredHash},
     policy::{self, Bearer},
-    store::{self, Credentials, SecretHash},
+    store::{self, Credentials, NewAuditEntry, SecretHash},
     validate,
     writes::credentials as writes,
 };
@@ -108,9 +108,10 @@ impl Service {
         self.throttle.count_address(&self.pool, key, call.origin, self.clock.now()).await?;
         let place = Arc::clone(&self.mails).try_acquire_owned();
         let place = place.map_err(|_| Refusal::overloaded())?;
+        let entry = NewAuditEntry::of(&call, AuditKind::PasswordResetRequested, self.clock.now());
         tasks::spawn(async move {
             let _until_sent = place;
-            if let Err(refusal) = self.send_reset(&email).await {
+            if let Err(refusal) = self.send_reset(&email, &entry).await {
                 tracing::warn!(code = %refusal.code, "a password reset could not be sent");
             }
         });
@@ -150,11 +151,6 @@ impl Service {
         Ok(dropped < batch.unsigned_abs())
     }
 
-    /// Follows a rotation of the sealing keys.
-    pub(crate) async fn keep_sealed(&self) -> Result<(), Refusal> {
-        self.vault.keep_wrapped(&self.pool).await
-    }
-
     /// Tells somebody of what was done to their account, if mail can be sent; nobody waits for it.
     pub(crate) fn notify(&self, email: String, mail: Mail) {
         let Some(mailer) = self.mailer.clone() else { return };
@@ -168,7 +164,7 @@ impl Service {
         });
     }
 
-    async fn send_reset(&self, email: &str) -> Result<(), Refusal> {
+    async fn send_reset(&self, email: &str, entry: &NewAuditEntry) -> Result<(), Refusal> {
         let Some(mailer) = &self.mailer else {
             tracing::info!("a password reset was asked for, and no SMTP server is configured");
             return Ok(());
@@ -178,7 +174,7 @@ impl Service {
         if !self.throttle.may_send_mail(&self.pool, key, email, now).await? {
             return Ok(());
         }
-        let made = make_reset_token(&self.pool, email, now).await;
+        let made = make_reset_token(&self.pool, email, entry).await;
         let Some((email, token)) = made.map_err(|error| database::refusal(&error))? else {
             return Ok(());
         };
@@ -216,14 +212,46 @@ pub async fn make_reset_token_for(
     clock: Clock,
     email: &str,
 ) -> Result<Option<Secret>, sqlx::Error> {
-    Ok(make_reset_token(pool, email, clock.now()).await?.map(|(_, token)| token))
+    let entry = NewAuditEntry::of_nobody(AuditKind::PasswordResetRequested, clock.now());
+    Ok(make_reset_token(pool, email, &entry).await?.map(|(_, token)| token))
+}
+
+/// Takes the second factor of the owner of this address away, who has lost it with its recovery codes,
+/// for an operator who has made sure that it is them. The owner is told by mail, if it can be sent. None
+/// if there is no such account; otherwise whether it had one.
+///
+/// # Errors
+///
+/// The database's.
+pub async fn reset_second_factor_for(
+    pool: &PgPool,
+    clock: Clock,
+    mailer: Option<&Mailer>,
+    email: &str,
+) -> Result<Option<bool>, sqlx::Error> {
+    if !validate::is_email(email) {
+        return Ok(None);
+    }
+    let found = database::read(pool, || store::credentials_find(pool, email)).await?;
+    let Some(Credentials { user, has_second_factor, .. }) = found else { return Ok(None) };
+    let mut transaction = database::begin(pool).await?;
+    if has_second_factor {
+        let entry = NewAuditEntry::of_nobody(AuditKind::SecondFactorDisabled, clock.now());
+        store::audit_insert_in_txn(&mut transaction, user.id, &entry).await?;
+    }
+    store::second_factor_delete_in_txn(&mut transaction, user.id).await?;
+    transaction.commit().await?;
+    if let Some(mailer) = mailer.filter(|_| has_second_factor) {
+        mailer.send(&user.email, &Mail::SecondFactorRemoved).await;
+    }
+    Ok(Some(has_second_factor))
 }
 
 /// The token, and the address as its owner writes it.
 async fn make_reset_token(
     pool: &PgPool,
     email: &str,
-    now: DateTime<Utc>,
+    entry: &NewAuditEntry,
 ) -> Result<Option<(String, Secret)>, sqlx::Error> {
     if !validate::is_email(email) {
         return Ok(None);
@@ -231,8 +259,8 @@ async fn make_reset_token(
     let found = database::read(pool, || store::credentials_find(pool, email)).await?;
     let Some(found) = found.filter(|found| found.user.is_active) else { return Ok(None) };
     let token = Secret::from_random(Secret::RESET_TOKEN, &rand::random());
-    let expires_at = now + LINK_COUNTS_FOR;
-    store::reset_insert(pool, found.user.id, &hash_of(&token), expires_at).await?;
+    let (user_id, expires_at) = (found.user.id, entry.at + LINK_COUNTS_FOR);
+    writes::keep_reset(pool, user_id, &hash_of(&token), expires_at, entry).await?;
     Ok(Some((found.user.email, token)))
 }
 

@@ -3,17 +3,26 @@
 use std::sync::Arc;
 
 use actor_runtime::{database, group_commit::WriteError};
+use chrono::TimeDelta;
 use contracts::{
     Call, Refusal,
     events::ChangedPage,
-    users::{EraseAccount, Erasure, GetErasure, ListErased, ReportErased},
+    limits,
+    users::{EraseAccount, Erasure, FindErasure, GetErasure, ListErased, ReportErased},
 };
 
 use super::{Service, refusal_of};
 use crate::{
+    ledger::LedgerEntry,
     store::{self, Credentials},
     writes::erasure as writes,
 };
+
+/// How long the session is known in which an erasure was asked for: by then the last token of it has
+/// expired.
+pub(crate) const ASKED_FOR: TimeDelta = TimeDelta::seconds(
+    (limits::ACCESS_TOKEN_TTL_MAX.as_secs() + limits::TOKEN_LEEWAY.as_secs()).cast_signed(),
+);
 
 impl Service {
     /// Erases an account after its password was proved once more. Groups that are away hear of it when
@@ -31,10 +40,26 @@ impl Service {
         let now = self.clock.now();
         let erased = writes::erase_account(&self.pool, &call, user_id, credentials_version, now);
         let erasure = erased.await.map_err(refusal_of)?;
+        let Erasure { receipt, erased_at, .. } = erasure;
+        self.ledger.note(LedgerEntry { user_id, receipt, erased_at }).await;
         self.forget_attempts(&call, &user.email).await;
         self.erasure_poke.poke();
         tracing::info!(%user_id, request_id = %call.request_id, "an account was erased");
         Ok(erasure)
+    }
+
+    /// The erasure that was asked for in a session, while a token of it may still be good: for whoever
+    /// lost the answer with the receipt.
+    pub(crate) async fn find_erasure(
+        self: Arc<Self>,
+        _call: Call,
+        request: FindErasure,
+    ) -> Result<Erasure, Refusal> {
+        let FindErasure { user_id, session_id } = request;
+        let since = self.clock.now() - ASKED_FOR;
+        let read = || store::erasure_asked_by(&self.pool, user_id, session_id, since);
+        let found = database::read(&self.pool, read).await;
+        found.map_err(|error| database::refusal(&error))?.ok_or_else(Refusal::unauthenticated)
     }
 
     /// How far an erasure has come.

@@ -1,7 +1,8 @@
 //! What the users group does, one method per request.
 
+mod audit;
 mod credentials;
-mod erasure;
+pub(crate) mod erasure;
 mod export;
 mod proof;
 mod second_factor;
@@ -18,6 +19,7 @@ use actor_runtime::{
     outbox,
     relay::Poke,
 };
+use chrono::TimeDelta;
 use contracts::{
     Call, ErrorKind, Refusal,
     events::{ChangedPage, Topic},
@@ -31,6 +33,7 @@ use sqlx::PgPool;
 use tokio::sync::Semaphore;
 
 use crate::{
+    ledger::Keeper,
     mail::Mailer,
     passwords::{Passwords, Place},
     policy::{Bearer, PasswordPolicy},
@@ -42,8 +45,8 @@ use crate::{
     writes::{self, NOBODY, ProfileWrite, Registered},
 };
 
-pub use credentials::make_reset_token_for;
-use proof::invalid_credentials;
+pub use credentials::{make_reset_token_for, reset_second_factor_for};
+use proof::{Proof, invalid_credentials};
 
 /// The users domain without its mailbox.
 pub(crate) struct Service {
@@ -58,10 +61,16 @@ pub(crate) struct Service {
     /// How many mails may be under way.
     pub(crate) mails: Arc<Semaphore>,
     pub(crate) tokens: TokenIssuer,
+    /// How many failed attempts may be under way to the audit log.
+    pub(crate) notes: Arc<Semaphore>,
+    /// How long the audit log is kept.
+    pub(crate) audit_kept: TimeDelta,
     /// Wakes the relay.
     pub(crate) after_commit: AfterCommit,
     /// Wakes the relay of `user.erased`.
     pub(crate) erasure_poke: Poke,
+    /// Writes down who was erased, outside of the database.
+    pub(crate) ledger: Keeper,
 }
 
 impl Service {
@@ -98,14 +107,16 @@ impl Service {
     /// are one and the same answer, after the same work.
     pub(crate) async fn login(&self, call: &Call, request: Login) -> Result<Session, Refusal> {
         let Login { email, password, second_factor, device } = request;
+        let device = device.as_deref().and_then(validate::label);
+        let device = device.as_deref();
         let place = self.passwords.reserve()?;
-        let proving = self.prove_address(call, &place, &email, &password, second_factor.as_ref());
-        let found = proving.await?;
+        let proof = Proof { password: &password, second_factor: second_factor.as_ref(), device };
+        let found = self.prove_address(call, &place, &email, proof).await?;
         self.hash_anew(call, &place, &found, password).await;
         // Others may hash while this waits for the disk.
         drop(place);
         let Credentials { user, version, .. } = found;
-        let session = self.open_session(user, version, device.as_deref()).await?;
+        let session = self.open_session(call, user, version, device).await?;
         session.ok_or_else(invalid_credentials)
     }
 

@@ -4,17 +4,27 @@
 use actor_runtime::database;
 use contracts::{
     Call, ErrorKind, Refusal, UserId,
-    users::{Password, SecondFactorCode},
+    users::{AuditKind, Password, SecondFactorCode},
 };
 
-use super::Service;
+use super::{Service, refusal_of};
 use crate::{
     passwords::Place,
-    store::{self, Credentials},
+    store::{self, Credentials, NewAuditEntry},
     throttle::Attempt,
     totp::{self, Authenticator},
     validate,
+    writes::credentials as writes,
 };
+
+/// What somebody proves it with.
+#[derive(Clone, Copy)]
+pub(crate) struct Proof<'a> {
+    pub(crate) password: &'a Password,
+    pub(crate) second_factor: Option<&'a SecondFactorCode>,
+    /// What the client calls itself, if it is in no session.
+    pub(crate) device: Option<&'a str>,
+}
 
 impl Service {
     /// By the address, to sign in. An unknown address, a wrong password and an account that cannot
@@ -24,8 +34,7 @@ impl Service {
         call: &Call,
         place: &Place<'_>,
         email: &str,
-        password: &Password,
-        second_factor: Option<&SecondFactorCode>,
+        proof: Proof<'_>,
     ) -> Result<Credentials, Refusal> {
         let attempt = self.begin_attempt(call, email).await?;
         // What is no address is nobody's; it may hold characters that the database cannot.
@@ -35,7 +44,7 @@ impl Service {
         } else {
             None
         };
-        self.judge(call, place, attempt, found, password, second_factor).await
+        self.judge(call, place, attempt, found, proof).await
     }
 
     /// Once more, by somebody who is signed in: before what cannot be taken back.
@@ -52,7 +61,8 @@ impl Service {
         // The token outlived the account.
         let found = found.ok_or_else(Refusal::unauthenticated)?;
         let attempt = self.begin_attempt(call, &found.user.email).await?;
-        self.judge(call, place, attempt, Some(found), password, second_factor).await
+        let proof = Proof { password, second_factor, device: None };
+        self.judge(call, place, attempt, Some(found), proof).await
     }
 
     /// Forgets the attempts for an account that is gone. They hold nothing that names anybody, and
@@ -80,22 +90,35 @@ impl Service {
         place: &Place<'_>,
         attempt: Attempt,
         found: Option<Credentials>,
-        password: &Password,
-        second_factor: Option<&SecondFactorCode>,
+        proof: Proof<'_>,
     ) -> Result<Credentials, Refusal> {
+        let Proof { password, second_factor, device } = proof;
+        let note = |user_id, kind| {
+            let entry = NewAuditEntry::of(call, kind, self.clock.now());
+            let device = device.map(str::to_owned);
+            self.note_failure(user_id, NewAuditEntry { device, ..entry });
+        };
+        let owner = found.as_ref().map(|found| found.user.id);
         let stored = found.as_ref().map(|found| found.password_hash.clone());
         let is_right = place.verify(call.deadline, password.clone(), stored).await?;
         let Some(found) = found.filter(|found| is_right && found.user.is_active) else {
             attempt.failed(&self.pool, self.clock.now()).await?;
+            if let Some(user_id) = owner {
+                let is_in_session = call.session.is_some();
+                let (again, first) = (AuditKind::PasswordFailed, AuditKind::SignInFailed);
+                note(user_id, if is_in_session { again } else { first });
+            }
             return Err(invalid_credentials());
         };
         if found.has_second_factor {
             let Some(code) = second_factor else {
                 attempt.withdrawn(&self.pool, self.clock.now()).await?;
+                note(found.user.id, AuditKind::SecondFactorAsked);
                 return Err(second_factor_required());
             };
-            if !self.second_factor_is_right(&found, code).await? {
+            if !self.second_factor_is_right(call, &found, code, device).await? {
                 attempt.failed(&self.pool, self.clock.now()).await?;
+                note(found.user.id, AuditKind::SecondFactorFailed);
                 return Err(second_factor_required());
             }
         }
@@ -106,21 +129,26 @@ impl Service {
     /// Takes the code, if it is one: no code counts twice.
     async fn second_factor_is_right(
         &self,
+        call: &Call,
         found: &Credentials,
         code: &SecondFactorCode,
+        device: Option<&str>,
     ) -> Result<bool, Refusal> {
         let user_id = found.user.id;
-        let used = match code {
+        match code {
             SecondFactorCode::Totp(code) => {
                 let Some(step) = self.step_of(found, code).await? else { return Ok(false) };
-                store::second_factor_use(&self.pool, user_id, step).await
+                let used = store::second_factor_use(&self.pool, user_id, step).await;
+                used.map_err(|error| database::refusal(&error))
             }
             SecondFactorCode::RecoveryCode(code) => {
                 let hash = totp::recovery_code_hash(user_id, code);
-                store::recovery_code_use(&self.pool, user_id, &hash).await
+                let entry = NewAuditEntry::of(call, AuditKind::RecoveryCodeUsed, self.clock.now());
+                let entry = NewAuditEntry { device: device.map(str::to_owned), ..entry };
+                let used = writes::use_recovery_code(&self.pool, user_id, &hash, &entry).await;
+                used.map_err(refusal_of)
             }
-        };
-        used.map_err(|error| database::refusal(&error))
+        }
     }
 
     async fn step_of(&self, found: &Credentials, code: &Password) -> Result<Option<i64>, Refusal> {

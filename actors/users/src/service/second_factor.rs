@@ -125,7 +125,9 @@ impl Service {
             ));
         }
         let now = self.clock.now();
-        let removed = writes::remove_second_factor(&self.pool, &call, user_id, now).await;
+        let removed =
+            writes::remove_second_factor(&self.pool, &call, user_id, owner.has_second_factor, now)
+                .await;
         if !removed.map_err(refusal_of)? {
             return Err(absent());
         }

@@ -16,7 +16,6 @@ use sha2::{Digest, Sha256};
 use super::{Service, refusal_of};
 use crate::{
     store::{self, FoundSession, NewSignIn, SecretHash, SignInRow},
-    validate,
     writes::sessions::{self as writes, Refreshed},
 };
 
@@ -30,16 +29,17 @@ impl Service {
     /// the credentials changed meanwhile.
     pub(crate) async fn open_session(
         &self,
+        call: &Call,
         user: User,
         credentials_version: i64,
         device: Option<&str>,
     ) -> Result<Option<Session>, Refusal> {
         let id = SessionId::new(Ids.event_id());
         let (refresh_token, refresh_hash) = fresh(Secret::REFRESH_TOKEN);
-        let device = device.and_then(validate::label);
         let now = self.clock.now();
-        let device = device.as_deref();
-        let session = NewSignIn { id, credentials_version, device, refresh_hash, now };
+        let network = store::network_of(call.origin);
+        let network = network.as_deref();
+        let session = NewSignIn { id, credentials_version, device, refresh_hash, network, now };
         let opened = store::sign_in_insert(&self.pool, user.id, &session).await;
         if !opened.map_err(|error| database::refusal(&error))? {
             return Ok(None);
@@ -51,7 +51,7 @@ impl Service {
     /// Spends a refresh token for the next one. Whatever is wrong with it: one answer.
     pub(crate) async fn refresh_session(
         self: Arc<Self>,
-        _call: Call,
+        call: Call,
         request: RefreshSession,
     ) -> Result<Session, Refusal> {
         let RefreshSession { refresh_token } = request;
@@ -61,7 +61,7 @@ impl Service {
         let (successor, successor_hash) = fresh(Secret::REFRESH_TOKEN);
         let spent = hash_of(&refresh_token);
         let now = self.clock.now();
-        let refreshed = writes::refresh(&self.pool, &spent, &successor_hash, now).await;
+        let refreshed = writes::refresh(&self.pool, &call, &spent, &successor_hash, now).await;
         let Refreshed::Session(session) = refreshed.map_err(refusal_of)? else {
             return Err(invalid_refresh_token());
         };
@@ -78,8 +78,7 @@ impl Service {
         request: Logout,
     ) -> Result<SessionsEnded, Refusal> {
         let Logout { user_id } = request;
-        let session_id = call.session.ok_or_else(Refusal::unauthenticated)?;
-        let ended = writes::logout(&self.pool, user_id, session_id).await;
+        let ended = writes::logout(&self.pool, &call, user_id, self.clock.now()).await;
         ended.map(|count| SessionsEnded { count }).map_err(refusal_of)
     }
 
@@ -147,12 +146,16 @@ impl Service {
         Ok(RevocationPage { revoked, next, has_more, keys_version })
     }
 
-    /// Drops what has expired: sessions, and revocations that nobody needs any more. Says whether
-    /// that was all.
+    /// Drops what has expired: sessions, revocations that nobody needs any more, and old entries of the
+    /// audit log. Says whether that was all.
     pub(crate) async fn purge_sessions(&self, batch: i64) -> Result<bool, sqlx::Error> {
         let now = self.clock.now();
         let revoked_before = now - REVOCATIONS_KEPT;
-        store::expired_purge(&self.pool, now, now - store::IDLE_MAX, revoked_before, batch).await
+        let purged = store::audit_purge(&self.pool, now - self.audit_kept, batch).await?;
+        let idle_since = now - store::IDLE_MAX;
+        let was_all =
+            store::expired_purge(&self.pool, now, idle_since, revoked_before, batch).await?;
+        Ok(was_all && purged < batch.unsigned_abs())
     }
 
     fn session_of(

@@ -74,7 +74,7 @@ impl Service {
     /// An access token for an API token. Whatever is wrong with it: the one 401.
     pub(crate) async fn exchange_api_token(
         self: Arc<Self>,
-        _call: Call,
+        call: Call,
         request: ExchangeApiToken,
     ) -> Result<ExchangedToken, Refusal> {
         let ExchangeApiToken { token } = request;
@@ -82,8 +82,8 @@ impl Service {
             return Err(Refusal::unauthenticated());
         }
         let now = self.clock.now();
-        let found = store::api_token_use(&self.pool, &hash_of(&token), now).await;
-        let found = found.map_err(|error| database::refusal(&error))?;
+        let found = writes::use_api_token(&self.pool, &call, &hash_of(&token), now).await;
+        let found = found.map_err(refusal_of)?;
         let found = found.ok_or_else(Refusal::unauthenticated)?;
         // What is stored is what was checked when it was made; the account is never among it.
         let scopes: Scopes = found.scopes.iter().filter(|it| *it != Scope::Account).collect();

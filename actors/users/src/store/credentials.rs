@@ -142,8 +142,8 @@ pub(crate) async fn password_update_in_txn(
 }
 
 /// Keeps a link by which a new password can be set.
-pub(crate) async fn reset_insert(
-    pool: &PgPool,
+pub(crate) async fn reset_insert_in_txn(
+    connection: &mut PgConnection,
     user_id: UserId,
     token_hash: &[u8; 32],
     expires_at: DateTime<Utc>,
@@ -154,7 +154,7 @@ pub(crate) async fn reset_insert(
         user_id.get(),
         expires_at,
     )
-    .execute(pool)
+    .execute(connection)
     .await?;
     Ok(())
 }

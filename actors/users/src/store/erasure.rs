@@ -3,7 +3,7 @@
 
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::{
-    UserId, Version,
+    SessionId, UserId, Version,
     events::{ChangedPage, ChangedSince, ChangedUser, Topic},
     users::{ErasingGroup, Erasure},
 };
@@ -70,17 +70,18 @@ pub(crate) async fn account_delete_in_txn(
 /// Whether it is a new one.
 pub(crate) async fn erasure_insert_in_txn(
     connection: &mut PgConnection,
-    user_id: UserId,
-    receipt: Uuid,
-    erased_at: DateTime<Utc>,
+    entry: &LedgerEntry,
+    asked_by: Option<SessionId>,
     next_look_at: DateTime<Utc>,
 ) -> Result<bool, sqlx::Error> {
+    let LedgerEntry { user_id, receipt, erased_at } = entry;
     let inserted = sqlx::query!(
-        r#"INSERT INTO erasure (user_id, receipt, erased_at, next_look_at)
-           VALUES ($1, $2, $3, $4) ON CONFLICT (user_id) DO NOTHING"#,
+        r#"INSERT INTO erasure (user_id, receipt, erased_at, asked_by, next_look_at)
+           VALUES ($1, $2, $3, $4, $5) ON CONFLICT (user_id) DO NOTHING"#,
         user_id.get(),
         receipt,
         erased_at,
+        asked_by.map(SessionId::get),
         next_look_at,
     )
     .execute(connection)
@@ -118,6 +119,40 @@ pub(crate) async fn erasure_of_user(
     )
     .fetch_optional(executor)
     .await
+}
+
+/// How far the erasure has come that was asked for in this session, since `since`.
+pub(crate) async fn erasure_asked_by(
+    pool: &PgPool,
+    user_id: UserId,
+    session_id: SessionId,
+    since: DateTime<Utc>,
+) -> Result<Option<Erasure>, sqlx::Error> {
+    sqlx::query_as!(
+        Erasure,
+        r#"SELECT receipt, erased_at, cycles_done_at, analytics_done_at, notifications_done_at,
+                  events_done_at
+           FROM erasure WHERE user_id = $1 AND asked_by = $2 AND erased_at >= $3"#,
+        user_id.get(),
+        session_id.get(),
+        since,
+    )
+    .fetch_optional(pool)
+    .await
+}
+
+/// Forgets in which sessions erasures were asked for before: their last tokens have expired.
+pub(crate) async fn erasures_forget_sessions(
+    pool: &PgPool,
+    before: DateTime<Utc>,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!(
+        "UPDATE erasure SET asked_by = NULL WHERE asked_by IS NOT NULL AND erased_at < $1",
+        before,
+    )
+    .execute(pool)
+    .await?;
+    Ok(())
 }
 
 /// A page of users who were erased, by id.
@@ -299,4 +334,54 @@ pub(crate) async fn ledger_list(
         erased_at: row.erased_at,
     });
     Ok(entries.collect())
+}
+
+/// Who was erased since, and a ledger may not know of.
+pub(crate) async fn ledger_since(
+    pool: &PgPool,
+    since: Option<DateTime<Utc>>,
+) -> Result<Vec<LedgerEntry>, sqlx::Error> {
+    let rows = sqlx::query!(
+        r#"SELECT user_id, receipt, erased_at FROM erasure
+           WHERE erased_at >= coalesce($1, '-infinity'::timestamptz) ORDER BY erased_at, user_id"#,
+        since as Option<DateTime<Utc>>,
+    )
+    .fetch_all(pool)
+    .await?;
+    let entries = rows.into_iter().map(|row| LedgerEntry {
+        user_id: UserId::new(row.user_id),
+        receipt: row.receipt,
+        erased_at: row.erased_at,
+    });
+    Ok(entries.collect())
+}
+
+/// Those of these users who have no tombstone.
+pub(crate) async fn not_erased_of(
+    connection: &mut PgConnection,
+    users: &[UserId],
+) -> Result<Vec<UserId>, sqlx::Error> {
+    let users: Vec<i64> = users.iter().map(|user| user.get()).collect();
+    let missing = sqlx::query_scalar!(
+        r#"SELECT id AS "id!" FROM unnest($1::bigint[]) AS named(id)
+           WHERE NOT EXISTS (SELECT FROM erasure WHERE user_id = id)"#,
+        &users,
+    )
+    .fetch_all(connection)
+    .await?;
+    Ok(missing.into_iter().map(UserId::new).collect())
+}
+
+/// The name of this database, which its backups share.
+pub(crate) async fn lineage_read(connection: &mut PgConnection) -> Result<Uuid, sqlx::Error> {
+    sqlx::query_scalar!("SELECT name FROM lineage").fetch_one(connection).await
+}
+
+/// Gives it the name of another.
+pub(crate) async fn lineage_write(
+    connection: &mut PgConnection,
+    name: Uuid,
+) -> Result<(), sqlx::Error> {
+    sqlx::query!("UPDATE lineage SET name = $1", name).execute(connection).await?;
+    Ok(())
 }

@@ -1,5 +1,6 @@
 //! All SQL of the users domain.
 
+mod audit;
 mod credentials;
 mod erasure;
 mod export;
@@ -20,15 +21,20 @@ use sqlx::{PgConnection, PgPool};
 
 use crate::{passwords::StoredHash, validate};
 
+pub(crate) use audit::{
+    NewAuditEntry, audit_count_in_txn, audit_insert_in_txn, audit_list, audit_purge, network_of,
+};
 pub(crate) use credentials::{
     Credentials, credentials_find, credentials_read, data_key_insert, data_key_read,
     data_key_replace, password_rehash, password_update_in_txn, reset_delete_all_in_txn,
-    reset_insert, reset_read, reset_use_in_txn,
+    reset_insert_in_txn, reset_read, reset_use_in_txn,
 };
 pub(crate) use erasure::{
     account_delete_in_txn, account_last_id, account_lock_in_txn, account_pass_id, erased_list,
-    erasure_by_receipt, erasure_done_in_txn, erasure_insert_in_txn, erasure_of_user,
-    erasure_wait_in_txn, erasures_due, erasures_events_done, ledger_list,
+    erasure_asked_by, erasure_by_receipt, erasure_done_in_txn, erasure_insert_in_txn,
+    erasure_of_user, erasure_wait_in_txn, erasures_due, erasures_events_done,
+    erasures_forget_sessions, ledger_list, ledger_since, lineage_read, lineage_write,
+    not_erased_of,
 };
 pub(crate) use export::{
     AccountDetails, account_details_read, data_request_insert_in_txn, data_requests_list,
@@ -36,7 +42,7 @@ pub(crate) use export::{
 };
 pub(crate) use revocations::{Revocations, expired_purge, revocations_list};
 pub(crate) use second_factor::{
-    recovery_code_use, recovery_codes_replace_in_txn, second_factor_confirm_in_txn,
+    recovery_code_use_in_txn, recovery_codes_replace_in_txn, second_factor_confirm_in_txn,
     second_factor_delete_in_txn, second_factor_enrol_in_txn, second_factor_read,
     second_factor_state, second_factor_use,
 };
@@ -51,8 +57,8 @@ pub(crate) use throttle::{
     throttle_take_back_in_txn, throttle_write_in_txn,
 };
 pub(crate) use tokens::{
-    ApiTokenRow, NewApiToken, api_token_end_in_txn, api_token_insert_in_txn, api_token_use,
-    api_tokens_list,
+    ApiTokenRow, FoundApiToken, NewApiToken, api_token_end_in_txn, api_token_find_in_txn,
+    api_token_insert_in_txn, api_token_use_in_txn, api_tokens_list,
 };
 
 /// The constraint that holds e-mail addresses apart.
@@ -168,9 +174,9 @@ pub(crate) async fn person_read(pool: &PgPool, user_id: UserId) -> Result<Person
 /// transaction ends nobody else changes it.
 pub(crate) async fn date_of_birth_changes_in_txn(
     connection: &mut PgConnection,
-    update: &UpdateProfile,
+    user_id: UserId,
+    date_of_birth: &Patch<NaiveDate>,
 ) -> Result<Option<bool>, sqlx::Error> {
-    let UpdateProfile { user_id, first_name: _, last_name: _, date_of_birth } = update;
     let row = sqlx::query!(
         "SELECT date_of_birth FROM account WHERE id = $1 FOR NO KEY UPDATE",
         user_id.get(),
@@ -195,10 +201,11 @@ pub(crate) async fn password_hash_read(
 /// Changes what a profile update names, and returns the account after it.
 pub(crate) async fn profile_update_in_txn(
     connection: &mut PgConnection,
+    user_id: UserId,
     update: &UpdateProfile,
     updated_at: DateTime<Utc>,
 ) -> Result<Option<User>, sqlx::Error> {
-    let UpdateProfile { user_id, first_name, last_name, date_of_birth } = update;
+    let UpdateProfile { user_id: _, first_name, last_name, date_of_birth } = update;
     let row = sqlx::query_as!(
         AccountRow,
         r#"UPDATE account

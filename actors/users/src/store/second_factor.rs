@@ -121,8 +121,8 @@ pub(crate) async fn second_factor_delete_in_txn(
 }
 
 /// Uses a recovery code up; says whether it was one.
-pub(crate) async fn recovery_code_use(
-    pool: &PgPool,
+pub(crate) async fn recovery_code_use_in_txn(
+    connection: &mut PgConnection,
     user_id: UserId,
     code_hash: &[u8; 32],
 ) -> Result<bool, sqlx::Error> {
@@ -131,7 +131,7 @@ pub(crate) async fn recovery_code_use(
         user_id.get(),
         code_hash,
     )
-    .execute(pool)
+    .execute(connection)
     .await?;
     Ok(used.rows_affected() == 1)
 }

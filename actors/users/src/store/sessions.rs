@@ -5,7 +5,7 @@
 //! by [`sessions_end_all_in_txn`], in the same transaction.
 
 use chrono::{DateTime, TimeDelta, Utc};
-use contracts::{SessionId, UserId};
+use contracts::{SessionId, UserId, users::AuditKind};
 use sqlx::{PgConnection, PgPool};
 
 /// A refresh token is not good any more when its session was not used for so long.
@@ -25,6 +25,8 @@ pub(crate) struct NewSignIn<'a> {
     pub(crate) credentials_version: i64,
     pub(crate) device: Option<&'a str>,
     pub(crate) refresh_hash: SecretHash,
+    /// Where it is opened from.
+    pub(crate) network: Option<&'a str>,
     pub(crate) now: DateTime<Utc>,
 }
 
@@ -52,7 +54,7 @@ pub(crate) struct SignInRow {
     pub(crate) expires_at: DateTime<Utc>,
 }
 
-/// Opens a session with its first refresh token: one statement, so one commit. False if the account
+/// Opens a session with its first refresh token, and notes it: one statement, so one commit. False if the account
 /// is gone, cannot be used, or has other credentials by now; whoever changes one of these waits for
 /// this to be committed, and finds the session.
 pub(crate) async fn sign_in_insert(
@@ -60,7 +62,7 @@ pub(crate) async fn sign_in_insert(
     user_id: UserId,
     session: &NewSignIn<'_>,
 ) -> Result<bool, sqlx::Error> {
-    let NewSignIn { id, credentials_version, device, refresh_hash, now } = session;
+    let NewSignIn { id, credentials_version, device, refresh_hash, network, now } = session;
     let opened = sqlx::query_scalar!(
         r#"WITH owner AS (
                SELECT id FROM account
@@ -75,7 +77,10 @@ pub(crate) async fn sign_in_insert(
            opened AS (
                INSERT INTO session (id, user_id, kind, label, created_at, last_used_at, expires_at)
                SELECT $4, owner.id, 'sign_in', $5, $6, $6, $7 FROM owner
-               RETURNING id)
+               RETURNING id),
+           noted AS (
+               INSERT INTO audit (user_id, at, kind, session_id, device, network, last_at)
+               SELECT $1, $6, $9, opened.id, $5, $10, $6 FROM opened)
            INSERT INTO refresh_token (hash, session_id) SELECT $8, opened.id FROM opened
            RETURNING session_id"#,
         user_id.get(),
@@ -86,6 +91,8 @@ pub(crate) async fn sign_in_insert(
         now,
         *now + SIGN_IN_MAX,
         refresh_hash,
+        AuditKind::SignedIn.name(),
+        *network,
     )
     .fetch_optional(pool)
     .await?;
@@ -93,7 +100,7 @@ pub(crate) async fn sign_in_insert(
 }
 
 /// The session of a refresh token, locked until the transaction ends, spent or not. The token is the
-/// proof, so nobody is named.
+/// proof, so nobody is named. The account's row is locked before it, as by whoever ends sessions.
 pub(crate) async fn session_find_in_txn(
     connection: &mut PgConnection,
     refresh_hash: &SecretHash,
@@ -105,7 +112,7 @@ pub(crate) async fn session_find_in_txn(
            JOIN session ON session.id = refresh_token.session_id
            JOIN account ON account.id = session.user_id
            WHERE refresh_token.hash = $1
-           FOR UPDATE OF session"#,
+           FOR KEY SHARE OF account FOR UPDATE OF session"#,
         refresh_hash,
     )
     .fetch_optional(connection)
@@ -137,12 +144,13 @@ pub(crate) async fn live_refresh_token_in_txn(
     .await
 }
 
-/// Puts another token in the place of the one that could be spent, as the child of `parent`.
+/// Puts another token in the place of the one that could be spent, as the child of `parent`. While it
+/// is not spent itself, its parent is taken once more; without a parent, nothing is.
 pub(crate) async fn refresh_token_rotate_in_txn(
     connection: &mut PgConnection,
     user_id: UserId,
     session_id: SessionId,
-    parent: &SecretHash,
+    parent: Option<&SecretHash>,
     successor: &SecretHash,
     now: DateTime<Utc>,
 ) -> Result<(), sqlx::Error> {
@@ -165,7 +173,7 @@ pub(crate) async fn refresh_token_rotate_in_txn(
         session_id.get(),
         now,
         successor,
-        parent,
+        parent.map(<[u8; 32]>::as_slice),
     )
     .execute(connection)
     .await?;

@@ -111,21 +111,20 @@ pub(crate) async fn api_token_end_in_txn(
     Ok(ended.rows_affected() > 0)
 }
 
-/// Notes that an API token is used, and says whose it is. The token is the proof, so nobody is named.
-pub(crate) async fn api_token_use(
-    pool: &PgPool,
+/// Whose an API token is. The token is the proof, so nobody is named.
+pub(crate) async fn api_token_find_in_txn(
+    connection: &mut PgConnection,
     token_hash: &SecretHash,
     now: DateTime<Utc>,
 ) -> Result<Option<FoundApiToken>, sqlx::Error> {
     let row = sqlx::query!(
-        r#"UPDATE session SET last_used_at = $2 FROM account
-           WHERE session.token_hash = $1 AND session.expires_at > $2
-             AND account.id = session.user_id AND account.is_active
-           RETURNING session.id, session.user_id, session.scopes AS "scopes!", session.expires_at"#,
+        r#"SELECT session.id, session.user_id, session.scopes AS "scopes!", session.expires_at
+           FROM session JOIN account ON account.id = session.user_id
+           WHERE session.token_hash = $1 AND session.expires_at > $2 AND account.is_active"#,
         token_hash,
         now,
     )
-    .fetch_optional(pool)
+    .fetch_optional(connection)
     .await?;
     Ok(row.map(|row| FoundApiToken {
         id: SessionId::new(row.id),
@@ -133,4 +132,23 @@ pub(crate) async fn api_token_use(
         scopes: Scopes::parse(&row.scopes),
         expires_at: row.expires_at,
     }))
+}
+
+/// Notes that an API token of a user is used; says whether it is still there.
+pub(crate) async fn api_token_use_in_txn(
+    connection: &mut PgConnection,
+    user_id: UserId,
+    token_id: SessionId,
+    now: DateTime<Utc>,
+) -> Result<bool, sqlx::Error> {
+    let used = sqlx::query!(
+        r#"UPDATE session SET last_used_at = $3
+           WHERE user_id = $1 AND id = $2 AND kind = 'api_token'"#,
+        user_id.get(),
+        token_id.get(),
+        now,
+    )
+    .execute(connection)
+    .await?;
+    Ok(used.rows_affected() == 1)
 }

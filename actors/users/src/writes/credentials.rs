@@ -3,13 +3,16 @@
 
 use actor_runtime::{database, group_commit::WriteError, seal::DataKey};
 use chrono::{DateTime, Utc};
-use contracts::{Call, UserId, users::User};
+use contracts::{
+    Call, UserId,
+    users::{AuditKind, User},
+};
 use sqlx::PgPool;
 
 use super::{commit, sessions::prove_session_in_txn};
 use crate::{
     passwords::StoredHash,
-    store::{self, SecretHash},
+    store::{self, NewAuditEntry, SecretHash},
     throttle,
 };
 
@@ -33,6 +36,8 @@ pub(crate) async fn change_password(
 ) -> Result<bool, WriteError> {
     let mut transaction = database::begin(pool).await?;
     let session_id = prove_session_in_txn(&mut transaction, call, user_id, now).await?;
+    let entry = NewAuditEntry::of(call, AuditKind::PasswordChanged, now);
+    store::audit_insert_in_txn(&mut transaction, user_id, &entry).await?;
     let updated =
         store::password_update_in_txn(&mut transaction, user_id, Some(former), hash, now).await?;
     if !updated {
@@ -55,6 +60,8 @@ pub(crate) async fn reset_password(
 ) -> Result<bool, WriteError> {
     let Reset { user, token_hash, hash, key } = reset;
     let mut transaction = database::begin(pool).await?;
+    let entry = NewAuditEntry::of(call, AuditKind::PasswordReset, now);
+    store::audit_insert_in_txn(&mut transaction, user.id, &entry).await?;
     let updated = store::password_update_in_txn(&mut transaction, user.id, None, hash, now).await?;
     let used = store::reset_use_in_txn(&mut transaction, user.id, token_hash, now).await?;
     if !updated || !used {
@@ -94,6 +101,8 @@ pub(crate) async fn confirm_second_factor(
 ) -> Result<bool, WriteError> {
     let mut transaction = database::begin(pool).await?;
     prove_session_in_txn(&mut transaction, call, user_id, now).await?;
+    let entry = NewAuditEntry::of(call, AuditKind::SecondFactorEnabled, now);
+    store::audit_insert_in_txn(&mut transaction, user_id, &entry).await?;
     let confirm =
         store::second_factor_confirm_in_txn(&mut transaction, user_id, secret_sealed, step, now);
     if !confirm.await? {
@@ -114,20 +123,60 @@ pub(crate) async fn renew_recovery_codes(
 ) -> Result<(), WriteError> {
     let mut transaction = database::begin(pool).await?;
     prove_session_in_txn(&mut transaction, call, user_id, now).await?;
+    let entry = NewAuditEntry::of(call, AuditKind::RecoveryCodesRenewed, now);
+    store::audit_insert_in_txn(&mut transaction, user_id, &entry).await?;
     store::recovery_codes_replace_in_txn(&mut transaction, user_id, code_hashes).await?;
     commit(transaction).await
 }
 
-/// Removes a second factor, confirmed or not. False if there was none.
+/// Removes a second factor. One that was not confirmed was never asked for, and is not told of. False
+/// if there was none.
 pub(crate) async fn remove_second_factor(
     pool: &PgPool,
     call: &Call,
     user_id: UserId,
+    was_confirmed: bool,
     now: DateTime<Utc>,
 ) -> Result<bool, WriteError> {
     let mut transaction = database::begin(pool).await?;
     prove_session_in_txn(&mut transaction, call, user_id, now).await?;
-    let removed = store::second_factor_delete_in_txn(&mut transaction, user_id).await?;
+    if was_confirmed {
+        let entry = NewAuditEntry::of(call, AuditKind::SecondFactorDisabled, now);
+        store::audit_insert_in_txn(&mut transaction, user_id, &entry).await?;
+    }
+    if !store::second_factor_delete_in_txn(&mut transaction, user_id).await? {
+        return Ok(false);
+    }
     commit(transaction).await?;
-    Ok(removed)
+    Ok(true)
+}
+
+/// Uses a recovery code up; says whether it was one.
+pub(crate) async fn use_recovery_code(
+    pool: &PgPool,
+    user_id: UserId,
+    code_hash: &SecretHash,
+    entry: &NewAuditEntry,
+) -> Result<bool, WriteError> {
+    let mut transaction = database::begin(pool).await?;
+    store::audit_insert_in_txn(&mut transaction, user_id, entry).await?;
+    if !store::recovery_code_use_in_txn(&mut transaction, user_id, code_hash).await? {
+        return Ok(false);
+    }
+    commit(transaction).await?;
+    Ok(true)
+}
+
+/// Keeps a link by which a new password can be set.
+pub(crate) async fn keep_reset(
+    pool: &PgPool,
+    user_id: UserId,
+    token_hash: &SecretHash,
+    expires_at: DateTime<Utc>,
+    entry: &NewAuditEntry,
+) -> Result<(), sqlx::Error> {
+    let mut transaction = database::begin(pool).await?;
+    store::audit_insert_in_txn(&mut transaction, user_id, entry).await?;
+    store::reset_insert_in_txn(&mut transaction, user_id, token_hash, expires_at).await?;
+    transaction.commit().await
 }

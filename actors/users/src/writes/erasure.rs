@@ -3,15 +3,14 @@
 use actor_runtime::{clock::Ids, database, faults, group_commit::WriteError, outbox};
 use chrono::{DateTime, TimeDelta, Utc};
 use contracts::{
-    Call, Refusal, UserId,
+    Call, Refusal, SessionId, UserId,
     events::{Topic, Verb},
     users::{ErasingGroup, Erasure},
 };
 use sqlx::{PgConnection, PgPool};
-use uuid::Uuid;
 
 use super::{commit, sessions::prove_session_in_txn};
-use crate::store;
+use crate::{ledger::LedgerEntry, store};
 
 /// How long the groups have to answer before they are told again.
 const PATIENCE: TimeDelta = TimeDelta::minutes(1);
@@ -33,8 +32,8 @@ pub(crate) async fn erase_account(
         return Err(Refusal::unauthenticated().into());
     }
     store::sessions_end_all_in_txn(&mut transaction, user_id, None).await?;
-    let receipt = Ids.event_id();
-    erase_in_txn(&mut transaction, call, user_id, receipt, now).await?;
+    let entry = LedgerEntry { user_id, receipt: Ids.event_id(), erased_at: now };
+    erase_in_txn(&mut transaction, call, &entry, call.session).await?;
     let erasure = store::erasure_of_user(&mut *transaction, user_id).await?;
     faults::point("users.erase.before_commit");
     commit(transaction).await?;
@@ -47,14 +46,13 @@ pub(crate) async fn erase_account(
 pub(crate) async fn erase_in_txn(
     connection: &mut PgConnection,
     call: &Call,
-    user_id: UserId,
-    receipt: Uuid,
-    erased_at: DateTime<Utc>,
+    entry: &LedgerEntry,
+    asked_by: Option<SessionId>,
 ) -> Result<bool, sqlx::Error> {
+    let LedgerEntry { user_id, erased_at, receipt: _ } = *entry;
     tell_in_txn(connection, call, user_id).await?;
     let next_look_at = erased_at + PATIENCE;
-    let is_new =
-        store::erasure_insert_in_txn(connection, user_id, receipt, erased_at, next_look_at).await?;
+    let is_new = store::erasure_insert_in_txn(connection, entry, asked_by, next_look_at).await?;
     store::account_delete_in_txn(connection, user_id).await?;
     Ok(is_new)
 }

@@ -2,11 +2,14 @@
 
 use actor_runtime::{database, group_commit::WriteError};
 use chrono::{DateTime, TimeDelta, Utc};
-use contracts::{Call, ErrorKind, Refusal, UserId, users::DataRequestKind};
+use contracts::{
+    Call, ErrorKind, Refusal, UserId,
+    users::{AuditKind, DataRequestKind},
+};
 use sqlx::PgPool;
 
 use super::commit;
-use crate::store;
+use crate::store::{self, NewAuditEntry};
 
 /// How often each kind can be had within [`DAY`].
 const REQUESTS_MAX: usize = 5;
@@ -43,8 +46,19 @@ pub(crate) async fn begin(
         let seconds = u32::try_from(wait).unwrap_or(u32::MAX);
         return Err(too_many(seconds).into());
     }
+    let entry = NewAuditEntry::of(call, audited(kind), now);
+    store::audit_insert_in_txn(&mut transaction, user_id, &entry).await?;
     store::data_request_insert_in_txn(&mut transaction, user_id, kind, now).await?;
     commit(transaction).await
+}
+
+fn audited(kind: DataRequestKind) -> AuditKind {
+    match kind {
+        DataRequestKind::Export => AuditKind::Exported,
+        DataRequestKind::CyclesCsv => AuditKind::CyclesExported,
+        DataRequestKind::SymptomsCsv => AuditKind::SymptomsExported,
+        DataRequestKind::Import => AuditKind::Imported,
+    }
 }
 
 fn sign_in_again() -> Refusal {

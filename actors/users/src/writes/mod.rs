@@ -1,5 +1,6 @@
 //! What changes the users database, each in one transaction.
 
+pub(crate) mod audit;
 pub(crate) mod credentials;
 pub(crate) mod erasure;
 pub(crate) mod export;
@@ -147,11 +148,12 @@ impl Write for ProfileWrite {
         {
             return Ok(first);
         }
-        let changes = store::date_of_birth_changes_in_txn(connection, update).await?;
-        if changes.ok_or_else(Refusal::unauthenticated)? {
+        let date_of_birth = &update.date_of_birth;
+        let changes = store::date_of_birth_changes_in_txn(connection, user_id, date_of_birth);
+        if changes.await?.ok_or_else(Refusal::unauthenticated)? {
             bump_in_txn(connection, user_id, Verb::Edited, call).await?;
         }
-        let updated = store::profile_update_in_txn(connection, update, *updated_at);
+        let updated = store::profile_update_in_txn(connection, user_id, update, *updated_at);
         let user = updated.await?.ok_or_else(Refusal::unauthenticated)?;
         if let Some(fingerprint) = fingerprint {
             fingerprint.keep_answer(connection, user_id, &user).await?;

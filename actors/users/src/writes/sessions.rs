@@ -3,11 +3,11 @@
 
 use actor_runtime::{database, group_commit::WriteError};
 use chrono::{DateTime, Utc};
-use contracts::{Call, ErrorKind, Refusal, SessionId, UserId};
+use contracts::{Call, ErrorKind, Refusal, SessionId, UserId, users::AuditKind};
 use sqlx::{PgConnection, PgPool};
 
 use super::commit;
-use crate::store::{self, FoundSession, NewApiToken, SecretHash};
+use crate::store::{self, FoundApiToken, FoundSession, NewApiToken, NewAuditEntry, SecretHash};
 
 /// Most personal API tokens of a user.
 const API_TOKENS_MAX: i64 = 50;
@@ -22,11 +22,13 @@ pub(crate) enum Refreshed {
 
 /// Spends a refresh token for its successor.
 ///
-/// A token that was spent before is taken once more as long as its successor was never used: then
-/// the answer that held the successor was lost, and the successor is put aside. Any other spent
-/// token means that two have the same one, and one of them stole it: the session ends.
+/// A token that was spent before is taken once more, as long as its successor was never used: then
+/// the answer that held the successor was lost, and the successor is put aside for another one, which
+/// has no parent. So one lost answer is borne, and no second one before the session went on. Any other
+/// spent token means that two have the same one, and one of them stole it: the session ends.
 pub(crate) async fn refresh(
     pool: &PgPool,
+    call: &Call,
     spent: &SecretHash,
     successor: &SecretHash,
     now: DateTime<Utc>,
@@ -38,19 +40,23 @@ pub(crate) async fn refresh(
     let FoundSession { id, user_id, expires_at, last_used_at, account_is_active } = session;
     let has_run_out = now >= expires_at || now >= last_used_at + store::IDLE_MAX;
     let live = store::live_refresh_token_in_txn(&mut transaction, user_id, id).await?;
-    let may_go_on = live.is_some_and(|live| {
-        live.hash == spent || live.parent.as_deref().is_some_and(|parent| parent == spent)
-    });
+    let is_live = live.as_ref().is_some_and(|live| live.hash == spent);
+    let was_lost = live.and_then(|live| live.parent).is_some_and(|parent| parent == spent);
+    let may_go_on = is_live || was_lost;
     if has_run_out || !may_go_on || !account_is_active {
         if !may_go_on {
             tracing::warn!(session_id = %id, "a spent refresh token came again: the session ends");
+            let call = Call { session: Some(id), ..call.clone() };
+            let entry = NewAuditEntry::of(&call, AuditKind::RefreshTokenReused, now);
+            store::audit_insert_in_txn(&mut transaction, user_id, &entry).await?;
         }
         store::session_end_in_txn(&mut transaction, user_id, id).await?;
         commit(transaction).await?;
         return Ok(Refreshed::Refused);
     }
+    let parent = is_live.then_some(spent);
     let rotate =
-        store::refresh_token_rotate_in_txn(&mut transaction, user_id, id, spent, successor, now);
+        store::refresh_token_rotate_in_txn(&mut transaction, user_id, id, parent, successor, now);
     rotate.await?;
     commit(transaction).await?;
     Ok(Refreshed::Session(session))
@@ -59,13 +65,19 @@ pub(crate) async fn refresh(
 /// Ends the session of the call itself. One that is over already is over.
 pub(crate) async fn logout(
     pool: &PgPool,
+    call: &Call,
     user_id: UserId,
-    session_id: SessionId,
+    now: DateTime<Utc>,
 ) -> Result<u64, WriteError> {
+    let session_id = call.session.ok_or_else(Refusal::unauthenticated)?;
     let mut transaction = database::begin(pool).await?;
-    let ended = store::session_end_in_txn(&mut transaction, user_id, session_id).await?;
+    let entry = NewAuditEntry::of(call, AuditKind::SignedOut, now);
+    store::audit_insert_in_txn(&mut transaction, user_id, &entry).await?;
+    if !store::session_end_in_txn(&mut transaction, user_id, session_id).await? {
+        return Ok(0);
+    }
     commit(transaction).await?;
-    Ok(u64::from(ended))
+    Ok(1)
 }
 
 /// Ends every session of a user.
@@ -77,6 +89,8 @@ pub(crate) async fn logout_everywhere(
 ) -> Result<u64, WriteError> {
     let mut transaction = database::begin(pool).await?;
     prove_session_in_txn(&mut transaction, call, user_id, now).await?;
+    let entry = NewAuditEntry::of(call, AuditKind::SessionsEnded, now);
+    store::audit_insert_in_txn(&mut transaction, user_id, &entry).await?;
     let ended = store::sessions_end_all_in_txn(&mut transaction, user_id, None).await?;
     commit(transaction).await?;
     Ok(ended)
@@ -92,6 +106,8 @@ pub(crate) async fn end_session(
 ) -> Result<(), WriteError> {
     let mut transaction = database::begin(pool).await?;
     prove_session_in_txn(&mut transaction, call, user_id, now).await?;
+    let entry = NewAuditEntry::of(call, AuditKind::SessionEnded, now).to(session_id);
+    store::audit_insert_in_txn(&mut transaction, user_id, &entry).await?;
     if !store::session_end_in_txn(&mut transaction, user_id, session_id).await? {
         return Err(Refusal::not_found().into());
     }
@@ -107,6 +123,8 @@ pub(crate) async fn create_api_token(
 ) -> Result<(), WriteError> {
     let mut transaction = database::begin(pool).await?;
     prove_session_in_txn(&mut transaction, call, user_id, token.now).await?;
+    let entry = NewAuditEntry::of(call, AuditKind::ApiTokenCreated, token.now).to(token.id);
+    store::audit_insert_in_txn(&mut transaction, user_id, &entry).await?;
     let count = store::api_token_insert_in_txn(&mut transaction, user_id, token).await?;
     if count > API_TOKENS_MAX {
         let detail = format!("At most {API_TOKENS_MAX} API tokens; revoke one first.");
@@ -125,10 +143,34 @@ pub(crate) async fn revoke_api_token(
 ) -> Result<(), WriteError> {
     let mut transaction = database::begin(pool).await?;
     prove_session_in_txn(&mut transaction, call, user_id, now).await?;
+    let entry = NewAuditEntry::of(call, AuditKind::ApiTokenRevoked, now).to(token_id);
+    store::audit_insert_in_txn(&mut transaction, user_id, &entry).await?;
     if !store::api_token_end_in_txn(&mut transaction, user_id, token_id).await? {
         return Err(Refusal::not_found().into());
     }
     commit(transaction).await
+}
+
+/// Whose a personal API token is, if it is one; it is used now.
+pub(crate) async fn use_api_token(
+    pool: &PgPool,
+    call: &Call,
+    token_hash: &SecretHash,
+    now: DateTime<Utc>,
+) -> Result<Option<FoundApiToken>, WriteError> {
+    let mut transaction = database::begin(pool).await?;
+    let Some(found) = store::api_token_find_in_txn(&mut transaction, token_hash, now).await? else {
+        return Ok(None);
+    };
+    let (id, user_id) = (found.id, found.user_id);
+    let call = Call { session: Some(id), ..call.clone() };
+    let entry = NewAuditEntry::of(&call, AuditKind::ApiTokenUsed, now);
+    store::audit_count_in_txn(&mut transaction, user_id, &entry).await?;
+    if !store::api_token_use_in_txn(&mut transaction, user_id, id, now).await? {
+        return Ok(None);
+    }
+    commit(transaction).await?;
+    Ok(Some(found))
 }
 
 /// Makes sure that the call's session is one that still is. Access tokens outlive their session by

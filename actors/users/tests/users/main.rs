@@ -11,10 +11,13 @@ mod postgres;
 mod smtp;
 
 mod accounts;
+mod audit;
 mod credentials;
 mod erasure;
 mod export;
+mod ledger;
 mod people;
+mod sealing;
 mod second_factor;
 mod sessions;
 mod support;

@@ -10,7 +10,7 @@ use contracts::{
         Session, UsersMailbox,
     },
 };
-use lunation_users::PasswordPolicy;
+use lunation_users::{PasswordPolicy, reset_second_factor_for};
 use totp_rs::{Builder, Totp};
 
 use crate::support::{PASSWORD, Setup, TestUsers, call, login, register, session_of};
@@ -293,5 +293,32 @@ async fn with_one_a_shorter_password_is_enough_and_without_one_it_is_not() {
     let (then, code) = at(4).await;
     then.ask(&call, remove(long, totp(&code))).await.unwrap();
     assert!(users.ask(login("ada@test.com", long)).await.is_ok());
+    users.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operator_takes_a_lost_one_away() {
+    let users = TestUsers::start().await;
+    let (ada, _session, app, _codes) = with_factor(&users, Clock::System.now()).await;
+    assert_eq!(code_of(sign_in(&users.handle, None).await), "second-factor-required");
+    let reset = async |email| {
+        reset_second_factor_for(&users.pool, Clock::System, None, email).await.unwrap()
+    };
+    for email in ["nobody@test.com", "no address", "nul\0@test.com"] {
+        assert_eq!(reset(email).await, None, "{email}");
+    }
+    assert_eq!(reset("Ada@test.com").await, Some(true));
+    assert_eq!(reset("ada@test.com").await, Some(false), "there is none any more");
+    assert_eq!(state(&users, ada).await, SecondFactor { enabled: false, recovery_codes_left: 0 });
+    let session = session_of(&sign_in(&users.handle, None).await.unwrap().access_token);
+    let noted = sqlx::query_scalar!(
+        r#"SELECT count(*) AS "count!" FROM audit WHERE user_id = $1
+           AND kind = 'second_factor_disabled' AND session_id IS NULL"#,
+        ada.get(),
+    );
+    assert_eq!(noted.fetch_one(&users.pool).await.unwrap(), 1, "the owner sees it");
+    // Another one can be set up, and the lost one is none of it.
+    let anew = enrol(&users, session, ada).await;
+    assert_ne!(anew.0.secret(), app.0.secret());
     users.stop().await;
 }

@@ -121,7 +121,7 @@ async fn a_successor_that_was_used_makes_its_parent_a_stolen_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_fifty_at_once_one_chain_goes_on() {
+async fn of_fifty_at_once_no_two_chains_go_on() {
     let users = TestUsers::start().await;
     let another = users.another_group().await;
     let (_, first) = users.somebody("ada").await;

@@ -1,6 +1,6 @@
 //! The users group as a process would run it, over a Postgres of its own.
 
-use std::time::Duration;
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use actor_runtime::{
     admission::AdmissionLimits,
@@ -18,8 +18,8 @@ use contracts::{
     users::{Login, Password, Register, Session, UpdateProfile, User, UsersMailbox},
 };
 use lunation_users::{
-    self as users, AddressLimits, Argon2Parameters, Dependencies, KeyRing, MIGRATOR, Mailer,
-    PasswordPolicy,
+    self as users, AddressLimits, Argon2Parameters, Dependencies, KeyRing, LedgerFile, MIGRATOR,
+    Mailer, PasswordPolicy,
 };
 use nats::{Bus, Durable};
 use ractor::{Actor, ActorRef};
@@ -46,7 +46,9 @@ pub(crate) struct Setup {
     pub(crate) clock: Clock,
     pub(crate) password_policy: PasswordPolicy,
     pub(crate) address_limits: AddressLimits,
+    pub(crate) audit_kept: Duration,
     pub(crate) mailer: Option<Mailer>,
+    pub(crate) ledger: Option<Arc<LedgerFile>>,
 }
 
 impl Default for Setup {
@@ -56,7 +58,9 @@ impl Default for Setup {
             clock: Clock::System,
             password_policy: PasswordPolicy::DEVELOPMENT,
             address_limits: AddressLimits { per_minute: 1_000, per_hour: 10_000 },
+            audit_kept: Duration::from_hours(180 * 24),
             mailer: None,
+            ledger: None,
         }
     }
 }
@@ -120,6 +124,11 @@ impl TestUsers {
     /// The same, with other settings: at another time, for one.
     pub(crate) async fn another_group_as(&self, setup: Setup) -> Handle<UsersMailbox> {
         start_group(&self.options, &self.bus, &self.data_dir, setup).await.0
+    }
+
+    /// The file of the sealing keys.
+    pub(crate) fn sealing_keys(&self) -> PathBuf {
+        self.data_dir.path().join("sealing-keys")
     }
 
     /// The database.
@@ -239,7 +248,8 @@ async fn start_group(
     data_dir: &TempDir,
     setup: Setup,
 ) -> (Handle<UsersMailbox>, ActorRef<Message>) {
-    let Setup { argon2, clock, password_policy, address_limits, mailer } = setup;
+    let Setup { argon2, clock, password_policy, address_limits, audit_kept, mailer, ledger } =
+        setup;
     let (memory_kib, iterations, parallelism) = argon2;
     let sealing_keys = data_dir.path().join("sealing-keys");
     seal::create_key_file(&sealing_keys).unwrap();
@@ -251,7 +261,10 @@ async fn start_group(
         admission: AdmissionLimits::default(),
         password_policy,
         sealing_keys: seal::KeyRing::load(seal::KeySource::File(sealing_keys)).unwrap(),
+        sealing_every: Duration::from_millis(100),
         address_limits,
+        audit_kept,
+        ledger,
         mailer,
         argon2: Argon2Parameters::new(memory_kib, iterations, parallelism).unwrap(),
         signing_keys: KeyRing::load_or_create(&data_dir.path().join("key.pem")).unwrap(),
