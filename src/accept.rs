@@ -33,6 +33,8 @@ use tokio_util::{
     task::{TaskTracker, task_tracker::TaskTrackerToken},
 };
 
+use crate::connections::Breakable;
+
 /// How long a handshake that has begun may need to end: more than a round trip to a proxy, and
 /// less than somebody notices who presses Ctrl-C.
 const HANDSHAKE_TIME: Duration = Duration::from_millis(50);
@@ -170,6 +172,12 @@ impl AsyncWrite for Arrival {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+impl Breakable for Arrival {
+    fn break_off(&self) {
+        self.stream.break_off();
     }
 }
 

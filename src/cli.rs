@@ -35,6 +35,7 @@ Examples:
   lunation users reset-link EMAIL              a way back in for somebody
   lunation users reset-second-factor EMAIL     the same for a lost authenticator app
   lunation keys rotate                         another key for access tokens, step by step
+  lunation keys rotate-kek                     another key for what is sealed, while users write
   lunation config print                        every setting, and where it came from
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 70 a part kept failing.";

@@ -84,10 +84,16 @@ pub(crate) async fn run(
 ) -> Result<()> {
     let data_dir = &config.storage.data_dir;
     let given = config.databases.urls.get(&Domain::Users).cloned();
-    if let Some(url) =
-        given.or_else(|| embedded::running_database_url(data_dir, Domain::Users).ok())
-    {
+    let url = given.or_else(|| embedded::database_url_if_running(data_dir, Domain::Users));
+    if let Some(url) = url {
         return on_database(&url, command, out).await;
+    }
+    if embedded::cluster_major(data_dir)?.is_none() {
+        bail!(
+            "there is no database in {}; name its directory with --data-dir, or set \
+             USERS_DATABASE_URL",
+            data_dir.display()
+        );
     }
     // The embedded server does not run: it is started for this.
     let shutdown = lifecycle::shutdown_on_signal()?;

@@ -20,6 +20,15 @@ pub(crate) fn stdout() -> Output {
     Output(io::stdout())
 }
 
+/// A number of things whose plural ends in an s.
+pub(crate) fn counted<N>(number: N, noun: &str) -> String
+where
+    N: fmt::Display + Copy + PartialEq + From<u8>,
+{
+    let ending = if number == N::from(1) { "" } else { "s" };
+    format!("{number} {noun}{ending}")
+}
+
 /// Whether a command failed only because nobody reads what it prints.
 pub(crate) fn reader_has_gone(error: &anyhow::Error) -> bool {
     let causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());

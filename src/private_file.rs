@@ -3,7 +3,7 @@
 use std::{
     fs::{self, File, OpenOptions},
     io::{self, Write as _},
-    os::unix::fs::{OpenOptionsExt as _, fchown},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown},
     path::Path,
 };
 
@@ -15,10 +15,30 @@ use anyhow::{Context as _, Result};
 /// # Errors
 /// It cannot be written.
 pub(crate) fn replace(path: &Path, owner: Option<u32>, text: &str) -> Result<()> {
-    write(path, owner, text).with_context(|| format!("{} cannot be written", path.display()))
+    let written = write(path, text, |file| match owner {
+        Some(_) => fchown(file, owner, None),
+        None => Ok(()),
+    });
+    written.with_context(|| format!("{} cannot be written", path.display()))
 }
 
-fn write(path: &Path, owner: Option<u32>, text: &str) -> io::Result<()> {
+/// Replaces a file by one that the same people can read: a group that could still can.
+///
+/// # Errors
+/// It is not there, or cannot be written.
+pub(crate) fn renew(path: &Path, text: &str) -> Result<()> {
+    let written = fs::metadata(path).and_then(|former| {
+        let mode = former.mode() & 0o777;
+        let group = (mode & 0o070 != 0).then_some(former.gid());
+        write(path, text, |file| {
+            fchown(file, Some(former.uid()), group)?;
+            file.set_permissions(fs::Permissions::from_mode(mode))
+        })
+    });
+    written.with_context(|| format!("{} cannot be written", path.display()))
+}
+
+fn write(path: &Path, text: &str, admit: impl FnOnce(&File) -> io::Result<()>) -> io::Result<()> {
     let mut unfinished = path.as_os_str().to_owned();
     unfinished.push(".new");
     let unfinished = Path::new(&unfinished);
@@ -29,9 +49,7 @@ fn write(path: &Path, owner: Option<u32>, text: &str) -> io::Result<()> {
     // Created anew: a link that somebody put there is not followed.
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(unfinished)?;
     file.write_all(text.as_bytes())?;
-    if owner.is_some() {
-        fchown(&file, owner, None)?;
-    }
+    admit(&file)?;
     file.sync_all()?;
     fs::rename(unfinished, path)?;
     match path.parent() {

@@ -5,14 +5,16 @@ use std::{collections::BTreeMap, fs::File, io::Write, path::Path};
 
 use actor_runtime::seal::{KeyId, KeyRing, KeySource, create_key_file, fresh_key};
 use anyhow::{Context as _, Result, bail};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use sqlx::{Connection as _, PgConnection};
 use tokio::task::spawn_blocking;
 
 use crate::{
     cli::{SealingArgs, SealingCommand},
     config::{self, Config, Domain, Profile, Sealing},
-    embedded, migrate, private_file, sql,
+    embedded, migrate,
+    output::counted,
+    private_file, sql,
     table::Table,
 };
 
@@ -191,16 +193,22 @@ pub(crate) async fn run(
 
 async fn status(config: &Config, arguments: &SealingArgs, out: &mut impl Write) -> Result<()> {
     let mut table = Table::new(&["DOMAIN", "KEY", "STAGE", "#DATA KEYS", "FROM"]);
-    let mut clear = Vec::new();
+    let (mut clear, mut unasked) = (Vec::new(), Vec::new());
     for domain in arguments.domains(config) {
         let ring = KeyRing::load(source(config, domain))
             .with_context(|| format!("the sealing keys of {domain}"))?;
         let url = match config.databases.urls.get(&domain) {
             Some(url) => Some(url.clone()),
-            None => embedded::running_database_url(&config.storage.data_dir, domain).ok(),
+            None => embedded::database_url_if_running(&config.storage.data_dir, domain),
         };
-        let state = state(&ring, domain, url.as_ref()).await?;
-        clear.extend(state.in_clear);
+        let state = match state(&ring, domain, url.as_ref()).await {
+            Ok(state) => state,
+            Err(error) => {
+                unasked.push(format!("the database of {domain} cannot be asked: {error:#}"));
+                state(&ring, domain, None).await?
+            }
+        };
+        clear.extend(state.in_clear.filter(|count| *count > 0));
         for (id, stage, count) in &state.keys {
             let count = count.map_or_else(|| "?".to_owned(), |count| count.to_string());
             let from = if *stage == MISSING { "-".to_owned() } else { described(ring.source()) };
@@ -210,7 +218,11 @@ async fn status(config: &Config, arguments: &SealingArgs, out: &mut impl Write) 
     }
     table.print(out)?;
     for count in clear {
-        writeln!(out, "\n{count} symptoms stand in clear and are sealed while the service runs")?;
+        let count = counted(count, "symptom");
+        writeln!(out, "\n{count} in clear: what is in clear is sealed while the service runs")?;
+    }
+    for why in unasked {
+        writeln!(out, "\n{why}")?;
     }
     Ok(())
 }
@@ -228,9 +240,11 @@ fn rotate(path: &Path) -> Result<()> {
     // What cannot be read as keys is not written to.
     KeyRing::load(source)?;
     let text = zeroize::Zeroizing::new(std::fs::read_to_string(path)?);
-    let anew = zeroize::Zeroizing::new(format!("{}\n{}", *fresh_key(), *text));
-    let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(path)?);
-    private_file::replace(path, Some(owner), &anew)
+    let anew = SecretString::from(format!("{}\n{}", *fresh_key(), *text));
+    // What the next start would refuse is not written either.
+    KeyRing::load(KeySource::Given(anew.clone()))
+        .context("take those out of it first that nothing is wrapped under (`keys status`)")?;
+    private_file::renew(path, anew.expose_secret())
 }
 
 /// Under which keys something is sealed in a domain's database.
@@ -271,5 +285,27 @@ impl SealingArgs {
     fn domains(&self, config: &Config) -> Vec<Domain> {
         let meant = |domain: &Domain| self.of.as_deref().is_none_or(|name| name == domain.name());
         sealing_domains(config).filter(meant).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
+
+    #[test]
+    fn a_rotation_leaves_a_file_that_can_be_read_by_whoever_could() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("keys");
+        create_key_file(&path).unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
+        let refused = (0..100).find_map(|_| rotate(&path).err()).expect("keys without end");
+        assert!(format!("{refused:#}").contains("`keys status`"), "{refused:#}");
+        let ring = KeyRing::load(KeySource::File(path.clone())).unwrap();
+        assert!(ring.ids().len() > 2);
+        let mode = std::fs::metadata(&path).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o640);
+        assert_eq!(std::fs::read_dir(directory.path()).unwrap().count(), 1);
     }
 }

@@ -4,6 +4,7 @@ use std::{io::Write, path::PathBuf};
 
 use actor_runtime::clock::Clock;
 use anyhow::{Context as _, Result};
+use chrono::{DateTime, SecondsFormat, Utc};
 use serde_json::json;
 use users::{KeyStage, KeyState};
 
@@ -66,8 +67,9 @@ fn show(keys: &[KeyState], as_json: bool, out: &mut impl Write) -> Result<()> {
     }
     let mut table = Table::new(&["KEY", "STAGE", "SIGNS FROM", "TAKEN UNTIL", "FILE"]);
     for KeyState { key_id, path, stage, from, until } in keys {
-        let time = |time: &Option<chrono::DateTime<chrono::Utc>>| {
-            time.map_or_else(|| "-".to_owned(), |time| time.to_rfc3339())
+        let time = |time: &Option<DateTime<Utc>>| {
+            let written = time.map(|time| time.to_rfc3339_opts(SecondsFormat::Secs, true));
+            written.unwrap_or_else(|| "-".to_owned())
         };
         let file = path.display().to_string();
         table.row([key_id.clone(), name_of(*stage).to_owned(), time(from), time(until), file]);

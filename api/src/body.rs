@@ -9,13 +9,18 @@ use poem_openapi::{
     registry::{MetaMediaType, MetaRequest, Registry},
     types::{MaybeUndefined, ParseFromJSON},
 };
-use tokio::time;
+use tokio::{
+    runtime::{Handle, RuntimeFlavor},
+    task::block_in_place,
+    time,
+};
 
 use crate::{
     context::Context,
     error::Problem,
     json,
     scalar::{Rule, Scalar},
+    schema::Schemas,
 };
 
 /// Longest wait for a body. It is always less than the request may take (a fifth is kept), so that
@@ -50,16 +55,34 @@ impl<'a, T: ParseFromJSON, const BYTES_MAX: usize> ApiExtractor<'a> for Body<T, 
             return Err(Problem::unsupported_media_type().into());
         }
         let bytes = read(request, body, BYTES_MAX).await?;
-        let mut value = json::parse(bytes.as_ref()).map_err(Problem::malformed_body)?;
         let schemas = Context::of(request)?.schemas();
-        schemas.check(&T::schema_ref(), "", &mut value).map_err(Problem::invalid)?;
-        let parsed = T::parse_from_json(Some(value));
-        // What the schema lets through, the type takes; if not, the two were written apart.
-        Ok(Self(parsed.map_err(|_| {
-            tracing::error!(body = %T::name(), "a schema let through what its type refuses");
-            Problem::from(Refusal::internal())
-        })?))
+        let parse = || parse(bytes.as_ref(), schemas);
+        Ok(Self(if is_large(BYTES_MAX) { aside(parse) } else { parse() }?))
     }
+}
+
+fn parse<T: ParseFromJSON>(bytes: &[u8], schemas: &Schemas) -> Result<T, Problem> {
+    let mut value = json::parse(bytes).map_err(Problem::malformed_body)?;
+    schemas.check(&T::schema_ref(), "", &mut value).map_err(Problem::invalid)?;
+    // What the schema lets through, the type takes; if not, the two were written apart.
+    T::parse_from_json(Some(value)).map_err(|_| {
+        tracing::error!(body = %T::name(), "a schema let through what its type refuses");
+        Refusal::internal().into()
+    })
+}
+
+/// Does what takes long while all others go on, where there is a thread for them. Not in a task of its
+/// own: whoever leaves would leave it behind, and let the next one in beside it.
+fn aside<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::current().runtime_flavor() {
+        RuntimeFlavor::MultiThread => block_in_place(work),
+        _ => work(),
+    }
+}
+
+/// Whether bodies of so many bytes are larger than others.
+fn is_large(bytes_max: usize) -> bool {
+    bytes_max > limits::BODY_BYTES_MAX
 }
 
 /// What a partial update says about one member.
@@ -96,8 +119,7 @@ async fn read(
     }
     let body = body.take().map_err(|_| Problem::from(Refusal::internal()))?;
     let arriving = body.into_bytes_limit(bytes_max);
-    let is_large = bytes_max > limits::BODY_BYTES_MAX;
-    let wait_max = if is_large { LARGE_BODY_WAIT_MAX } else { BODY_WAIT_MAX };
+    let wait_max = if is_large(bytes_max) { LARGE_BODY_WAIT_MAX } else { BODY_WAIT_MAX };
     let wait = wait_max.min(Context::of(request)?.time_left().mul_f64(0.8));
     let arrived = time::timeout(wait, arriving).await;
     arrived.map_err(|_| Problem::body_timeout())?.map_err(|error| match error {

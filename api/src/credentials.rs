@@ -81,7 +81,9 @@ impl CredentialsApi {
     ) -> poem::Result<Accepted<Done>> {
         let RequestReset { email: Scalar(email) } = body.0;
         context.ask(&self.users, domain::RequestPasswordReset { email }).await?;
-        Ok(Accepted(Done::new("If there is an account with this address, a link is on its way")))
+        Ok(Accepted(Done::new(
+            "If there is an account with this address and this service sends mail, a link is on its way",
+        )))
     }
 
     /// Set a new password by the token of a link

@@ -89,7 +89,7 @@ fn problems_of(operation: &Value) -> BTreeMap<u16, Vec<&'static ProblemKind>> {
     let parameters = operation.get("parameters").and_then(Value::as_array);
     let parameters = parameters.map(Vec::as_slice).unwrap_or_default();
     let has_parameter = |place: &str| parameters.iter().any(|parameter| parameter["in"] == place);
-    let mut codes = vec!["internal", "overloaded", "unavailable", "interrupted"];
+    let mut codes = vec!["uri-too-long", "internal", "overloaded", "unavailable", "interrupted"];
     if operation.get("security").is_some() {
         codes.extend(["unauthenticated", "insufficient-scope"]);
     }

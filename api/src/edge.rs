@@ -20,7 +20,7 @@ use tracing::Instrument;
 use crate::{
     app::Mounted,
     auth::RequiredScope,
-    context::{Context, REQUEST_ID, Shared},
+    context::{Context, REQUEST_ID, Shared, new_request_id},
     error::Problem,
     headers::{self, CrossOrigin},
     routes::{Route, Routes},
@@ -28,6 +28,8 @@ use crate::{
 
 /// The name of a path that is none of ours, in logs and metrics.
 const UNMATCHED: &str = "unmatched";
+/// Longest path with its query, in bytes.
+const URI_LENGTH_MAX: usize = 4 * 1024;
 /// The operations that may take longer than others, and how long: one stores thousands of rows, the
 /// other waits for a core, and whoever leaves is not sent away for a crowd.
 const IMPORT: &str = "/api/users/import";
@@ -122,6 +124,11 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
         origin: Option<&HeaderValue>,
         context: &Context,
     ) -> Response {
+        let length = request.uri().path_and_query().map_or(0, |it| it.as_str().len());
+        if length > URI_LENGTH_MAX {
+            // It is not repeated either.
+            return Problem::uri_too_long().into_response(context.request_id(), "/");
+        }
         let instance = request.uri().path().to_owned();
         let Some(route) = route else {
             return Problem::unknown_path().into_response(context.request_id(), &instance);
@@ -154,6 +161,19 @@ impl<E: Endpoint<Output = Response>> Edge<E> {
             Err(_elapsed) => Err(Refusal::interrupted().into()),
         }
     }
+}
+
+/// The answer to whoever gets no connection. Nothing was read of what they want, so it names no path.
+pub fn no_connection() -> Response {
+    let request_id = new_request_id();
+    let mut response = Problem::no_connection().into_response(&request_id, "");
+    let headers = response.headers_mut();
+    headers::add_defaults(headers);
+    headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    if let Ok(value) = HeaderValue::from_str(request_id.as_str()) {
+        headers.insert(REQUEST_ID, value);
+    }
+    response
 }
 
 /// One log line and one measurement per request, by route template: a raw path holds ids. Id,

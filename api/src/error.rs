@@ -88,12 +88,22 @@ impl Problem {
         Self::known("body-too-large", "The body is larger than 64 KiB, or an import than 5 MiB.")
     }
 
+    /// 414: nothing that is asked for here is as long as that.
+    pub(crate) fn uri_too_long() -> Self {
+        Self::known("uri-too-long", "The path and the query have more than 4 KiB together.")
+    }
+
     /// 415: the body is no JSON.
     pub(crate) fn unsupported_media_type() -> Self {
         Self::known(
             "unsupported-media-type",
             "Send the body as application/json in UTF-8, not compressed.",
         )
+    }
+
+    /// 503: all places are taken.
+    pub(crate) fn no_connection() -> Self {
+        Self::known("overloaded", "There are too many connections; try again.")
     }
 
     /// 422: members or parameters have values that cannot be.

@@ -1,15 +1,21 @@
 //! Strict JSON: no member twice, no nesting without end.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, cell::Cell, fmt};
 
 use serde::de::{DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 /// The deepest nesting that is read.
 const DEPTH_MAX: usize = 32;
-/// How our own two objections begin, so that they are told from a syntax error.
+/// What one document may weigh: a value 1, an object or list 6 more, whose memory is many times their
+/// text. The largest import that somebody has a use for comes near it; the worst that is let through takes
+/// some 100 MB.
+const WEIGHT_MAX: usize = 1_000_000;
+const WEIGHT_OF_CONTAINER: usize = 6;
+/// How our own objections begin, so that they are told from a syntax error.
 const TWICE: &str = "a member occurs twice";
 const DEEP: &str = "nested too deeply";
+const HEAVY: &str = "too many values";
 
 /// Reads one JSON text.
 ///
@@ -21,13 +27,14 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Cow<'static, str>> {
         return Err(Cow::Borrowed("The body is empty; a JSON object is expected."));
     }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let parsed = Strict { depth: 0 }
+    let parsed = Strict { depth: 0, left: &Cell::new(WEIGHT_MAX) }
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value));
     parsed.map_err(|error| {
         let reason = match error.to_string() {
             text if text.starts_with(TWICE) => "has a member twice",
             text if text.starts_with(DEEP) => "is nested more than 32 levels deep",
+            text if text.starts_with(HEAVY) => "has too many values",
             _ => "is not well-formed JSON",
         };
         Cow::Owned(format!("The body {reason} (line {}, column {}).", error.line(), error.column()))
@@ -36,26 +43,36 @@ pub(crate) fn parse(bytes: &[u8]) -> Result<Value, Cow<'static, str>> {
 
 /// Reads one value at a known depth.
 #[derive(Clone, Copy)]
-struct Strict {
+struct Strict<'a> {
     depth: usize,
+    /// What the rest of the document may weigh.
+    left: &'a Cell<usize>,
 }
 
-impl Strict {
+impl Strict<'_> {
     fn deeper<E: serde::de::Error>(self) -> Result<Self, E> {
         let depth = self.depth + 1;
-        if depth > DEPTH_MAX { Err(E::custom(DEEP)) } else { Ok(Self { depth }) }
+        self.weigh(WEIGHT_OF_CONTAINER)?;
+        if depth > DEPTH_MAX { Err(E::custom(DEEP)) } else { Ok(Self { depth, ..self }) }
+    }
+
+    fn weigh<E: serde::de::Error>(self, weight: usize) -> Result<(), E> {
+        let left = self.left.get().checked_sub(weight).ok_or_else(|| E::custom(HEAVY))?;
+        self.left.set(left);
+        Ok(())
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Strict {
+impl<'de> DeserializeSeed<'de> for Strict<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.weigh(1)?;
         deserializer.deserialize_any(self)
     }
 }
 
-impl<'de> Visitor<'de> for Strict {
+impl<'de> Visitor<'de> for Strict<'_> {
     type Value = Value;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -157,6 +174,18 @@ mod tests {
         assert!(parse("[".repeat(40).as_bytes()).unwrap_err().contains("32 levels"));
         let allowed = format!("{}{}", "[".repeat(32), "]".repeat(32));
         assert!(parse(allowed.as_bytes()).is_ok());
+    }
+
+    #[test]
+    fn what_would_fill_the_memory_is_refused() {
+        let list = |item: &str, times: usize| format!("[{}0]", format!("{item},").repeat(times));
+        let weight_of_rest = WEIGHT_OF_CONTAINER + 2;
+        for (item, weight) in [("0", 1), ("[]", 7), ("{}", 7), ("{\"a\":[0]}", 15)] {
+            let most = (WEIGHT_MAX - weight_of_rest) / weight;
+            assert!(parse(list(item, most).as_bytes()).is_ok(), "{item}");
+            let refusal = parse(list(item, most + 1).as_bytes()).unwrap_err();
+            assert!(refusal.starts_with("The body has too many values"), "{refusal}");
+        }
     }
 
     fn json() -> impl Strategy<Value = Value> {

@@ -33,6 +33,7 @@ mod retention;
 mod sessions;
 mod symptoms;
 mod users;
+mod verified;
 
 mod admin;
 mod answer;
@@ -60,5 +61,6 @@ mod tokens;
 pub use admin::{Readiness, Render, admin};
 pub use app::{ApiOptions, Groups, Mounted, app, nowhere};
 pub use document::{openapi_document, openapi_json, openapi_yaml};
+pub use edge::no_connection;
 pub use problem::{PROBLEMS, ProblemKind};
 pub use tokens::Verifier;

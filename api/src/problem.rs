@@ -130,6 +130,12 @@ pub const PROBLEMS: &[ProblemKind] = &[
         "The body is larger than 64 KiB; that of an import, larger than 5 MiB.",
     ),
     kind(
+        414,
+        "uri-too-long",
+        "URI too long",
+        "The path and the query have more than 4 KiB together. Nothing was carried out.",
+    ),
+    kind(
         415,
         "unsupported-media-type",
         "Unsupported media type",

@@ -32,7 +32,7 @@ pub(crate) struct Revocations {
     ended: RwLock<HashMap<SessionId, Instant>>,
     /// How far was read; taken by whoever reads.
     cursor: Mutex<Option<RevocationCursor>>,
-    is_first: AtomicBool,
+    was_heard: AtomicBool,
     is_away: AtomicBool,
 }
 
@@ -43,7 +43,7 @@ impl Revocations {
             users,
             ended: RwLock::default(),
             cursor: Mutex::default(),
-            is_first: AtomicBool::new(true),
+            was_heard: AtomicBool::new(false),
             is_away: AtomicBool::new(false),
         }
     }
@@ -53,18 +53,17 @@ impl Revocations {
         self.ended.read().unwrap_or_else(PoisonError::into_inner).contains_key(&session_id)
     }
 
-    /// Hears once, if that never was done. It may be in vain: then it is done every second, and the
-    /// tokens run out by themselves.
-    pub(crate) async fn hear_first(&self) {
-        if self.is_first.swap(false, Ordering::Relaxed) {
-            let _keys_version = self.hear().await;
-        }
+    /// Whether it was ever heard which sessions ended; hears it if not. Later it may be in vain for a
+    /// while: what was heard still holds, and the tokens of the rest run out by themselves.
+    pub(crate) async fn have_been_heard(&self) -> bool {
+        self.was_heard.load(Ordering::Relaxed) || self.hear().await.is_some()
     }
 
     /// Hears what is new. Gives the version of the signing keys; none if the users group is away.
     pub(crate) async fn hear(&self) -> Option<String> {
         let mut cursor = self.cursor.lock().await;
         let heard = self.read(&mut cursor).await;
+        self.was_heard.fetch_or(heard.is_ok(), Ordering::Relaxed);
         match &heard {
             Ok(_) if self.is_away.swap(false, Ordering::Relaxed) => {
                 tracing::info!("it can be heard again which sessions end");

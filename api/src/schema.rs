@@ -8,7 +8,8 @@ use serde_json::{Map, Value};
 
 use crate::pattern::Pattern;
 
-/// The most field errors that one answer lists.
+/// The most field errors that one answer lists. Nothing is looked for beyond them: a document of 5 MiB
+/// has room for millions.
 const ERRORS_MAX: usize = 20;
 /// The most characters of an unknown member's name that are repeated.
 const NAME_SHOWN_MAX: usize = 64;
@@ -61,6 +62,9 @@ impl Schemas {
         value: &mut Value,
         errors: &mut Vec<FieldError>,
     ) {
+        if errors.len() >= ERRORS_MAX {
+            return;
+        }
         // A reference that may be null says so beside itself.
         let may_be_null = matches!(schema, MetaSchemaRef::Inline(inline) if inline.nullable);
         if may_be_null && value.is_null() {
@@ -109,6 +113,9 @@ impl Schemas {
         }
         let Some(expected) = &schema.items else { return };
         for (at, item) in items.iter_mut().enumerate() {
+            if errors.len() >= ERRORS_MAX {
+                break;
+            }
             self.check_into(expected, &format!("{pointer}/{at}"), item, errors);
         }
     }
@@ -213,6 +220,9 @@ fn expectation(schema: &MetaSchema) -> Cow<'static, str> {
             format!("one of {}", items.join(", "))
         }
         "string" => match (schema.min_length, schema.max_length) {
+            (Some(shortest), Some(longest)) if shortest == longest => {
+                format!("a text of {longest} characters")
+            }
             (Some(shortest), Some(longest)) => {
                 format!("a text of {shortest} to {longest} characters")
             }
@@ -354,6 +364,22 @@ mod tests {
         }
         assert!(refused::<Email>(json!(format!("{}@b.c", "a".repeat(251)))));
         assert!(refused::<IdempotencyKeyText>(json!("a b")));
+    }
+
+    #[test]
+    fn a_flood_of_errors_is_not_collected() {
+        let item = || MetaSchema {
+            required: vec!["a", "b"],
+            properties: vec![("a", Id::schema_ref()), ("b", Id::schema_ref())],
+            ..MetaSchema::new("object")
+        };
+        let inline = |schema| MetaSchemaRef::Inline(Box::new(schema));
+        let list = MetaSchema { items: Some(Box::new(inline(item()))), ..MetaSchema::new("array") };
+        let mut flood = json!(vec![json!({"c": 1}); 10_000]);
+        let mut errors = Vec::new();
+        Schemas::default().check_into(&inline(list), "", &mut flood, &mut errors);
+        let of_one = 3;
+        assert!((ERRORS_MAX..ERRORS_MAX + of_one).contains(&errors.len()), "{}", errors.len());
     }
 
     proptest! {

@@ -31,9 +31,9 @@ impl SessionsApi {
     /// Go on with a session
     ///
     /// Spends the refresh token for a new access token and the next refresh token. One whose answer
-    /// was lost may be sent once more, if the next one was not used. Any other spent token that comes
-    /// again was stolen from somebody: it ends the session. A session ends after 30 days, or 14 days
-    /// without a refresh.
+    /// was lost may be sent again, if the next one was not used: within a minute as often as it takes,
+    /// and once later. Any other spent token that comes again was stolen from somebody: it ends the
+    /// session. A session ends after 30 days, or 14 days without a refresh.
     #[oai(path = "/refresh", method = "post", operation_id = "refreshSession")]
     async fn refresh(
         &self,

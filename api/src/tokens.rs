@@ -27,6 +27,7 @@ use crate::{
     context::{new_request_id, new_trace},
     exchange::Exchange,
     revocations::Revocations,
+    verified::Verified,
 };
 
 /// The least time between two fetches, so that forged key ids cost the users group nothing.
@@ -63,6 +64,7 @@ struct Keys {
     by_id: HashMap<String, DecodingKey>,
     version: String,
     validation: Validation,
+    verified: Verified,
     fetched: Instant,
 }
 
@@ -76,7 +78,7 @@ struct Claims {
     #[serde(rename = "aud")]
     _audience: String,
     #[serde(rename = "exp")]
-    _expires: u64,
+    expires: u64,
     #[serde(rename = "nbf")]
     _not_before: u64,
     #[serde(rename = "iat")]
@@ -100,7 +102,8 @@ impl Verifier {
         }
     }
 
-    /// What an access token proves: one check of a signature, and a look into memory.
+    /// What an access token proves: one check of a signature, unless it was done lately, and two looks
+    /// into memory.
     ///
     /// # Errors
     ///
@@ -117,9 +120,15 @@ impl Verifier {
     ///
     /// As [`Verifier::verify`].
     pub(crate) async fn verify_ended(&self, call: &Call, token: &str) -> Result<Grant, Refusal> {
+        if let Some(grant) = self.known_keys().and_then(|keys| keys.verified.grant_of(token)) {
+            return Ok(grant);
+        }
         let key_id = key_id_of(token).ok_or_else(Refusal::unauthenticated)?;
         let keys = self.keys_with(call, &key_id).await?;
-        grant_of(token, &key_id, &keys).ok_or_else(Refusal::unauthenticated)
+        let (grant, expires) =
+            grant_of(token, &key_id, &keys).ok_or_else(Refusal::unauthenticated)?;
+        keys.verified.keep(token, grant, expires);
+        Ok(grant)
     }
 
     /// Whether a session has ended, as far as this process has heard.
@@ -221,8 +230,11 @@ impl Verifier {
         if self.is_away.swap(false, Ordering::Relaxed) {
             tracing::info!("the signing keys can be had again");
         }
-        // Whoever has just started knows who was turned out before letting anybody in.
-        self.revocations.hear_first().await;
+        // Whoever has just started knows who was turned out before letting anybody in. Why it cannot
+        // be heard was logged.
+        if !self.revocations.have_been_heard().await {
+            return Err(Refusal::unavailable());
+        }
         let keys = Arc::new(Keys::new(fetched));
         if keys.by_id.is_empty() {
             // Those that are known are better than none.
@@ -255,6 +267,7 @@ impl Keys {
             by_id: keys.filter_map(|key| verifying_key(&key)).collect(),
             version,
             validation,
+            verified: Verified::default(),
             fetched: Instant::now(),
         }
     }
@@ -289,11 +302,13 @@ fn key_id_of(token: &str) -> Option<String> {
     (header.alg == Algorithm::EdDSA && is_access_token && is_plain).then_some(header.kid)?
 }
 
-fn grant_of(token: &str, key_id: &str, keys: &Keys) -> Option<Grant> {
+/// What a token proves, and when it runs out.
+fn grant_of(token: &str, key_id: &str, keys: &Keys) -> Option<(Grant, u64)> {
     let key = keys.by_id.get(key_id)?;
     let claims: Claims = decode(token, key, &keys.validation).ok()?.claims;
     let canonical = |id: &i64| *id > 0 && id.to_string() == claims.sub;
     let user_id = claims.sub.parse::<i64>().ok().filter(canonical).map(UserId::new)?;
     let session_id = SessionId::parse(&claims.sid)?;
-    Some(Grant { user_id, session_id, scopes: Scopes::parse(&claims.scope) })
+    let scopes = Scopes::parse(&claims.scope);
+    Some((Grant { user_id, session_id, scopes }, claims.expires))
 }

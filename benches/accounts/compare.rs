@@ -81,7 +81,8 @@ struct Worker {
     wire: Wire,
     email: String,
     token: String,
-    cycle: i64,
+    /// In the order of [`CYCLES`].
+    cycles: Vec<i64>,
 }
 
 /// What a round took, by the request.
@@ -160,7 +161,7 @@ impl Side {
         for number in 0..WORKERS {
             let email = format!("account{number}@example.org");
             let wire = Wire::open(&url).await;
-            people.push(Worker { wire, email, token: String::new(), cycle: 0 });
+            people.push(Worker { wire, email, token: String::new(), cycles: Vec::new() });
         }
         let mut side = Self { app, people, registered: 0 };
         side.sign_in().await;
@@ -168,7 +169,8 @@ impl Side {
             for start in CYCLES {
                 let logged =
                     worker.call("POST", "/api/cycles/cycles", json!({"start_date": start}));
-                worker.cycle = logged.await["cycle"]["id"].as_i64().unwrap();
+                let id = logged.await["cycle"]["id"].as_i64().unwrap();
+                worker.cycles.push(id);
             }
         }
         side
@@ -245,15 +247,17 @@ impl Worker {
             Operation::ReadCycles => get("/api/cycles/cycles"),
             Operation::ReadPrediction => get("/api/analytics/predictions?active=true"),
             Operation::EditCycle => {
-                let path = format!("/api/cycles/cycles/{}", self.cycle);
+                let last = CYCLES.len() - 1;
+                let path = format!("/api/cycles/cycles/{}", self.cycles[last]);
                 let end = format!("2024-05-{}", 24 + turn % 2);
-                let body = json!({"start_date": "2024-05-21", "end_date": end});
+                let body = json!({"start_date": CYCLES[last], "end_date": end});
                 request("PUT", &path, &bearer(&self.token), Some(&body))
             }
             Operation::LogSymptom => {
-                let date = format!("2024-05-{}", 21 + turn % 4);
+                let which = turn % CYCLES.len();
                 let body = json!({
-                    "cycle_id": self.cycle, "date": date, "symptom_type": "mood", "value": "low",
+                    "cycle_id": self.cycles[which], "date": CYCLES[which],
+                    "symptom_type": "mood", "value": "low",
                     "severity": 3, "notes": "woke up at four, tea and a walk helped a little",
                 });
                 request("POST", "/api/cycles/symptoms", &bearer(&self.token), Some(&body))

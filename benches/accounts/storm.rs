@@ -79,6 +79,10 @@ impl Storm {
         let login = request("POST", "/api/users/login", "", Some(&body));
         while !self.is_over.load(Ordering::Relaxed) {
             let (status, _) = wire.send(&login).await;
+            // What comes afterwards is the queue that is left.
+            if self.is_over.load(Ordering::Relaxed) {
+                return;
+            }
             let count = if status == 200 { &self.signed_in } else { &self.refused };
             count.fetch_add(1, Ordering::Relaxed);
         }

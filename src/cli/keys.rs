@@ -12,16 +12,16 @@ const LONGEST: Duration = Duration::from_hours(24 * 366);
 /// What to do with the keys that sign access tokens.
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeysCommand {
-    /// Show them: which one signs, which one is next, and until when the former is taken.
+    /// Show the signing keys: which one signs, which one is next, and until when the former is taken.
     List(KeysArgs),
-    /// Make the next key. It is published at once, and signs after a while; the former one is
+    /// Make the next signing key. It is published at once, and signs after a while; the former one is
     /// published until its last token has run out. Running processes see it.
     #[command(
         after_help = "Where the keys are mounted read-only, run it on the directory that they \
                             come from (--file), and publish that directory anew."
     )]
     Rotate(RotateArgs),
-    /// Take away every key that signs no more, at once: tokens of it are refused within 5 seconds.
+    /// Take away every signing key that signs no more, at once: its tokens are refused within 5 seconds.
     /// For keys that somebody else may have; after a rotation nobody needs it.
     Retire(KeysArgs),
 }

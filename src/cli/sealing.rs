@@ -7,14 +7,15 @@ use super::Settings;
 /// What to do with the keys that open what is sealed.
 #[derive(Debug, Subcommand)]
 pub(crate) enum SealingCommand {
-    /// Show the keys that open what is sealed in the databases, and how much needs each of them.
+    /// Show the sealing keys, which open what is sealed in the databases, and how much needs each of
+    /// them.
     #[command(
         after_help = "A key that opens, that no data key is wrapped under, and that was not put in \
                             second place within the last minute, may be taken out of the file; old \
                             backups need it still."
     )]
     Status(SealingArgs),
-    /// Put a new key in the first place. Running processes see it within a minute, and wrap every
+    /// Put a new sealing key in the first place. Running processes see it within a minute, and wrap every
     /// data key under it while they serve.
     #[command(
         after_help = "For processes that share the file. Where each has its own copy, add the \

@@ -43,6 +43,8 @@ pub(crate) use sources::{Sources, environment};
 pub(crate) use split::Split;
 pub(crate) use storage::{Bus, Databases, PostgresPrograms, Storage};
 
+use crate::output::counted;
+
 /// Everything that can be configured, checked.
 pub(crate) struct Config {
     /// Which groups this process hosts.
@@ -98,7 +100,7 @@ pub(crate) struct Problems(pub(crate) Vec<String>);
 
 impl fmt::Display for Problems {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "the configuration has {}:", count(self.0.len(), "problem"))?;
+        write!(formatter, "the configuration has {}:", counted(self.0.len(), "problem"))?;
         self.0.iter().try_for_each(|problem| write!(formatter, "\n  - {problem}"))
     }
 }
@@ -178,8 +180,4 @@ fn read_profile(reader: &mut Reader) -> Profile {
             Profile::Development
         }
     }
-}
-
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }

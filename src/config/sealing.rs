@@ -105,8 +105,11 @@ impl Sealing {
                 reader.require(
                     !sources.is_empty(),
                     file,
-                    "must be set in the production profile; make one with \
-                     `openssl rand -base64 32 >sealing-keys && chmod 600 sealing-keys`",
+                    format!(
+                        "must be set in the production profile; make one with \
+                         `openssl rand -base64 32 >sealing-keys-{domain} && \
+                         chmod 600 sealing-keys-{domain}`"
+                    ),
                 );
             }
         }

@@ -5,22 +5,15 @@
 //! body is bounded where bodies are read (`api/src/body.rs`).
 
 mod admission;
+mod answer;
+mod farewell;
 mod pace;
+#[cfg(test)]
+mod tests;
 
-use std::{
-    convert::Infallible,
-    io,
-    pin::Pin,
-    sync::Arc,
-    task::{Context, Poll},
-    time::Duration,
-};
+use std::{convert::Infallible, io, sync::Arc, time::Duration};
 
-use futures::FutureExt as _;
-use hyper::{
-    body::{Body, Bytes, Frame, Incoming, SizeHint},
-    service::service_fn,
-};
+use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo},
     server::conn::auto::Builder,
@@ -33,14 +26,16 @@ use poem::{
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
+    io::{AsyncRead, AsyncWrite},
     time,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::config::Connections;
-use admission::{Admission, Place, Refused};
-use pace::Busy;
+use admission::{Admission, Place};
+use answer::Answer;
+use farewell::Farewells;
+pub(crate) use pace::Breakable;
 
 /// The largest head of a request, in bytes; a larger one is answered 431.
 const HEAD_BYTES_MAX: usize = 16 * 1024;
@@ -52,12 +47,6 @@ const RESETS_MAX: usize = 20;
 const OTHER_FILES: u64 = 512;
 /// How long nobody is let in after the system had no room for one more: file descriptors, memory.
 const NO_ROOM_PAUSE: Duration = Duration::from_millis(100);
-/// What somebody hears who is turned away before anything was read from them.
-const TURNED_AWAY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\n\
-    content-type: application/problem+json\r\ncontent-length: 119\r\nretry-after: 1\r\n\
-    cache-control: no-store\r\nx-content-type-options: nosniff\r\nconnection: close\r\n\r\n\
-    {\"type\":\"/problems/overloaded\",\"title\":\"Overloaded\",\"status\":503,\"detail\":\"There are too many connections; try again.\"}";
-
 /// Lets this process have a file descriptor for each place, as far as the system does: many systems begin
 /// with 1,024.
 pub(crate) fn make_room(bounds: &Connections) {
@@ -86,7 +75,7 @@ pub(crate) async fn serve<A, E>(
     stop: impl Future<Output = ()>,
     drain_wait: Duration,
 ) where
-    A: Acceptor,
+    A: Acceptor<Io: Breakable>,
     E: Endpoint<Output = Response> + 'static,
 {
     let server = Arc::new(Server {
@@ -96,7 +85,7 @@ pub(crate) async fn serve<A, E>(
         over: CancellationToken::new(),
     });
     let admission = Admission::new(bounds);
-    let connections = TaskTracker::new();
+    let (connections, farewells) = (TaskTracker::new(), Farewells::new());
     tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
@@ -110,7 +99,14 @@ pub(crate) async fn serve<A, E>(
                     let peers = Peers { local, remote, scheme };
                     connections.spawn(server.connection(stream, peers, place));
                 }
-                Err(refused) => turn_away(stream, refused),
+                Err(refused) => {
+                    let reason = refused.name();
+                    metrics::counter!("http_connections_refused_total", "reason" => reason)
+                        .increment(1);
+                    if let Some(telling) = farewells.tell(stream) {
+                        connections.spawn(server.over.clone().run_until_cancelled_owned(telling));
+                    }
+                }
             },
             // Whoever left before they were taken.
             Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
@@ -128,13 +124,6 @@ pub(crate) async fn serve<A, E>(
         server.over.cancel();
         connections.wait().await;
     }
-}
-
-/// Says why in as far as it can be said without waiting.
-fn turn_away(mut stream: impl AsyncWrite + Unpin, refused: Refused) {
-    metrics::counter!("http_connections_refused_total", "reason" => refused.name()).increment(1);
-    let _unheard = stream.write_all(TURNED_AWAY).now_or_never();
-    let _unheard = stream.shutdown().now_or_never();
 }
 
 /// Who speaks with whom, and how.
@@ -158,11 +147,11 @@ struct Server<E> {
 impl<E: Endpoint<Output = Response> + 'static> Server<E> {
     async fn connection(
         self: Arc<Self>,
-        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        stream: impl AsyncRead + AsyncWrite + Breakable + Send + Unpin + 'static,
         peers: Peers,
         place: Place,
     ) {
-        let (stream, course) = pace::watched(stream, &self.bounds);
+        let (stream, course) = pace::watched(stream, &self.bounds, self.stopping.clone());
         let server = Arc::clone(&self);
         let service = service_fn(move |request: hyper::Request<Incoming>| {
             let (server, busy) = (Arc::clone(&server), course.begin(request.version()));
@@ -171,7 +160,7 @@ impl<E: Endpoint<Output = Response> + 'static> Server<E> {
                 let request = (request, local, remote, scheme).into();
                 let response: hyper::Response<_> =
                     server.endpoint.get_response(request).await.into();
-                Ok::<_, Infallible>(response.map(|body| Held { body, _busy: busy }))
+                Ok::<_, Infallible>(response.map(|body| Answer::new(body, busy)))
             }
         });
         let builder = builder();
@@ -204,48 +193,4 @@ fn builder() -> Builder<TokioExecutor> {
         .max_pending_accept_reset_streams(RESETS_MAX)
         .max_header_list_size(u32::try_from(HEAD_BYTES_MAX).unwrap_or(u32::MAX));
     builder
-}
-
-/// The body of an answer; as long as it is there, the connection is busy.
-struct Held<B> {
-    body: B,
-    _busy: Busy,
-}
-
-impl<B: Body<Data = Bytes> + Unpin> Body for Held<B> {
-    type Data = Bytes;
-    type Error = B::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, B::Error>>> {
-        Pin::new(&mut self.body).poll_frame(context)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.body.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.body.size_hint()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn who_is_turned_away_hears_a_sound_answer() {
-        let text = str::from_utf8(TURNED_AWAY).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        let length = format!("\r\ncontent-length: {}\r\n", body.len());
-        assert!(head.contains(&length), "{length}");
-        let problem: serde_json::Value = serde_json::from_str(body).unwrap();
-        let known = api::PROBLEMS.iter().find(|kind| kind.code == "overloaded").unwrap();
-        assert_eq!(problem["type"], "/problems/overloaded");
-        assert_eq!(problem["title"], known.title);
-        assert_eq!(problem["status"], known.status);
-    }
 }

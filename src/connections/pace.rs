@@ -1,7 +1,11 @@
 //! How long nothing may happen on a connection. It is told of requests by the server, and of bytes by
 //! being between the two.
 
+#[cfg(test)]
+mod tests;
+
 use std::{
+    collections::BTreeMap,
     io,
     pin::Pin,
     sync::{Arc, Mutex, PoisonError},
@@ -12,20 +16,38 @@ use std::{
 use poem::http::Version;
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::TcpStream,
     time::{Instant, Sleep, sleep_until},
 };
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Connections;
+
+/// How long whoever is still sending, after all was answered that will be, may go on.
+const LINGER: Duration = Duration::from_secs(2);
+/// How often what they send is looked for before it is the others' turn.
+const PASSING_AT_ONCE: usize = 64;
 
 /// What is under way on a connection.
 #[derive(Clone)]
 pub(super) struct Pace(Arc<Mutex<State>>);
 
 /// A request under way, until its answer was handed over.
-pub(super) struct Busy(Pace);
+pub(super) struct Busy {
+    pace: Pace,
+    number: u64,
+    version: Version,
+}
 
 struct State {
     requests: usize,
+    /// How many there were.
+    number: u64,
+    /// Since when answers have something that a client of HTTP/2 does not make room for. It may do so for
+    /// each by itself, so the stream does not show it.
+    untaken: BTreeMap<u64, Instant>,
+    /// Whether the end of the connection must not pass for that of the answer.
+    is_broken: bool,
     /// What is waited for while there are none.
     awaited: Awaited,
     since: Instant,
@@ -40,8 +62,22 @@ enum Awaited {
     Another,
 }
 
+/// What can end so that the other side knows it for no end.
+pub(crate) trait Breakable {
+    /// When this is dropped, the other side is told that something went wrong.
+    fn break_off(&self);
+}
+
+impl Breakable for TcpStream {
+    fn break_off(&self) {
+        if let Err(error) = self.set_zero_linger() {
+            tracing::warn!(%error, "an answer that was broken off may pass for a whole one");
+        }
+    }
+}
+
 /// A stream on which something has to happen now and then.
-pub(super) struct Watched<S> {
+pub(super) struct Watched<S: Breakable> {
     stream: S,
     pace: Pace,
     head_timeout: Duration,
@@ -51,13 +87,29 @@ pub(super) struct Watched<S> {
     alarm: Pin<Box<Sleep>>,
     /// Rings when a client has taken nothing for too long.
     stall: Option<Pin<Box<Sleep>>>,
+    /// Rings when somebody has been sending for too long after the end.
+    linger: Option<Pin<Box<Sleep>>>,
+    stopping: CancellationToken,
     is_cut: bool,
 }
 
 /// A stream that breaks off when nothing happens on it, and what it has to be told.
-pub(super) fn watched<S>(stream: S, bounds: &Connections) -> (Watched<S>, Pace) {
+/// While `stopping`, nobody is waited for who is still sending.
+pub(super) fn watched<S: Breakable>(
+    stream: S,
+    bounds: &Connections,
+    stopping: CancellationToken,
+) -> (Watched<S>, Pace) {
     let since = Instant::now();
-    let state = State { requests: 0, awaited: Awaited::Head, since, is_http2: false };
+    let state = State {
+        requests: 0,
+        number: 0,
+        untaken: BTreeMap::new(),
+        is_broken: false,
+        awaited: Awaited::Head,
+        since,
+        is_http2: false,
+    };
     let pace = Pace(Arc::new(Mutex::new(state)));
     let watched = Watched {
         stream,
@@ -67,6 +119,8 @@ pub(super) fn watched<S>(stream: S, bounds: &Connections) -> (Watched<S>, Pace) 
         write_timeout: bounds.write_timeout,
         alarm: Box::pin(sleep_until(since + bounds.head_timeout)),
         stall: None,
+        linger: None,
+        stopping,
         is_cut: false,
     };
     (watched, pace)
@@ -75,11 +129,13 @@ pub(super) fn watched<S>(stream: S, bounds: &Connections) -> (Watched<S>, Pace) 
 impl Pace {
     /// A head has arrived.
     pub(super) fn begin(&self, version: Version) -> Busy {
-        self.change(|state| {
+        let number = self.change(|state| {
             state.requests += 1;
+            state.number += 1;
             state.is_http2 = version == Version::HTTP_2;
+            state.number
         });
-        Busy(self.clone())
+        Busy { pace: self.clone(), number, version }
     }
 
     fn change<T>(&self, change: impl FnOnce(&mut State) -> T) -> T {
@@ -87,9 +143,36 @@ impl Pace {
     }
 }
 
+impl Busy {
+    /// Whether other requests may be under way beside it.
+    pub(super) fn is_http2(&self) -> bool {
+        self.version == Version::HTTP_2
+    }
+
+    /// It is the client's turn. (On HTTP/1 whoever takes nothing is seen by the stream.)
+    pub(super) fn has_something_to_take(&self) {
+        if self.is_http2() {
+            self.pace.change(|state| state.untaken.insert(self.number, Instant::now()));
+        }
+    }
+
+    /// It is ours.
+    pub(super) fn has_nothing_to_take(&self) {
+        self.pace.change(|state| state.untaken.remove(&self.number));
+    }
+
+    /// The answer has no end. Before HTTP/1.1, the end of the connection would be taken for it.
+    pub(super) fn breaks_off(&self) {
+        if self.version < Version::HTTP_11 {
+            self.pace.change(|state| state.is_broken = true);
+        }
+    }
+}
+
 impl Drop for Busy {
     fn drop(&mut self) {
-        self.0.change(|state| {
+        self.pace.change(|state| {
+            state.untaken.remove(&self.number);
             state.requests = state.requests.saturating_sub(1);
             state.awaited = Awaited::Another;
             state.since = Instant::now();
@@ -97,7 +180,7 @@ impl Drop for Busy {
     }
 }
 
-impl<S> Watched<S> {
+impl<S: Breakable> Watched<S> {
     /// Bytes came. On HTTP/2 they need not be the begin of a head: there the silence between requests
     /// is all that counts.
     fn heard(&self) {
@@ -112,8 +195,11 @@ impl<S> Watched<S> {
     /// Until when something has to happen, and what it is called if it does not.
     fn deadline(&self) -> (Instant, &'static str) {
         self.pace.change(|state| match state.awaited {
-            // Nobody has to say anything while they are being answered.
-            _ if state.requests > 0 => (Instant::now() + self.idle_timeout, "idle"),
+            // Nobody has to say anything while they are being answered, but to take the answer.
+            _ if state.requests > 0 => match state.untaken.values().min() {
+                Some(since) => (*since + self.write_timeout, "write"),
+                None => (Instant::now() + self.idle_timeout, "idle"),
+            },
             Awaited::Head => (state.since + self.head_timeout, "head"),
             Awaited::Another => (state.since + self.idle_timeout, "idle"),
         })
@@ -161,7 +247,15 @@ impl<S> Watched<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+impl<S: Breakable> Drop for Watched<S> {
+    fn drop(&mut self) {
+        if self.pace.change(|state| state.is_broken) {
+            self.stream.break_off();
+        }
+    }
+}
+
+impl<S: AsyncRead + Breakable + Unpin> AsyncRead for Watched<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -176,7 +270,28 @@ impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+impl<S: AsyncRead + Breakable + Unpin> Watched<S> {
+    /// A connection that is closed while something is unread is reset, and whoever is still sending may
+    /// never see the answer, which says why it is closed. So what they send is let pass by for a while.
+    fn poll_linger(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let time =
+            self.linger.get_or_insert_with(|| Box::pin(sleep_until(Instant::now() + LINGER)));
+        let mut bytes = [0; 8_192];
+        for _ in 0..PASSING_AT_ONCE {
+            let mut passing = ReadBuf::new(&mut bytes);
+            match Pin::new(&mut self.stream).poll_read(context, &mut passing) {
+                Poll::Ready(Ok(())) if !passing.filled().is_empty() => {}
+                Poll::Ready(_ended) => return Poll::Ready(()),
+                Poll::Pending => return time.as_mut().poll(context),
+            }
+        }
+        // There is more at once.
+        context.waker().wake_by_ref();
+        time.as_mut().poll(context)
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Breakable + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -205,111 +320,13 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let shut = Pin::new(&mut self.stream).poll_shutdown(context);
-        self.poll_stall(context, shut)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use tokio::{
-        io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream, duplex},
-        time,
-    };
-
-    use super::*;
-
-    fn connected() -> (DuplexStream, Watched<DuplexStream>, Pace) {
-        let (client, server) = duplex(16);
-        let bounds = Connections {
-            total_max: 1,
-            per_address_max: 1,
-            uncounted: Vec::new(),
-            head_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_mins(1),
-            write_timeout: Duration::from_secs(30),
-        };
-        let (server, pace) = watched(server, &bounds);
-        (client, server, pace)
-    }
-
-    /// After how many seconds reading breaks off.
-    async fn cut_after(server: &mut Watched<DuplexStream>) -> u64 {
-        let begun = Instant::now();
-        loop {
-            match server.read_u8().await {
-                Ok(_byte) => {}
-                Err(error) => {
-                    assert_eq!(error.kind(), io::ErrorKind::TimedOut);
-                    return begun.elapsed().as_secs();
-                }
-            }
+        if self.linger.is_none() {
+            let shut = Pin::new(&mut self.stream).poll_shutdown(context);
+            ready!(self.poll_stall(context, shut))?;
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_says_nothing_or_says_it_slowly_is_cut_off() {
-        let (_client, mut server, _pace) = connected();
-        assert_eq!(cut_after(&mut server).await, 10);
-        let (mut client, mut server, _pace) = connected();
-        let slow = async {
-            loop {
-                client.write_all(b"a").await.unwrap();
-                time::sleep(Duration::from_secs(1)).await;
-            }
-        };
-        tokio::select! {
-            after = cut_after(&mut server) => assert_eq!(after, 10),
-            () = slow => {}
+        if self.stopping.is_cancelled() {
+            return Poll::Ready(Ok(()));
         }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_is_being_answered_may_be_silent() {
-        let (_client, mut server, pace) = connected();
-        let busy = pace.begin(Version::HTTP_11);
-        let mut reading = Box::pin(cut_after(&mut server));
-        assert!(time::timeout(Duration::from_mins(10), &mut reading).await.is_err());
-        drop(busy);
-        let cut = reading.await;
-        // A minute later, or when it is looked the next time.
-        assert!((660..=720).contains(&cut), "{cut}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn between_two_requests_there_is_more_time_than_for_a_head() {
-        let (mut client, mut server, pace) = connected();
-        drop(pace.begin(Version::HTTP_11));
-        assert_eq!(cut_after(&mut server).await, 60);
-        drop(pace.begin(Version::HTTP_11));
-        client.write_all(b"G").await.unwrap();
-        assert_eq!(cut_after(&mut server).await, 10);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn frames_of_http2_are_no_heads() {
-        let (mut client, mut server, pace) = connected();
-        drop(pace.begin(Version::HTTP_2));
-        client.write_all(b"ping").await.unwrap();
-        assert_eq!(cut_after(&mut server).await, 60);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn who_takes_nothing_is_cut_off() {
-        let (mut client, mut server, _pace) = connected();
-        let begun = Instant::now();
-        let error = server.write_all(&[0; 100]).await.unwrap_err();
-        assert_eq!((error.kind(), begun.elapsed().as_secs()), (io::ErrorKind::TimedOut, 30));
-        // Who takes something now and then has the same time again.
-        let (mut slow, mut server, _pace) = connected();
-        let taking = async {
-            for _ in 0..5 {
-                time::sleep(Duration::from_secs(29)).await;
-                slow.read_exact(&mut [0; 16]).await.unwrap();
-            }
-        };
-        let (written, ()) = tokio::join!(server.write_all(&[0; 80]), taking);
-        written.unwrap();
-        client.read_u8().await.unwrap();
+        self.poll_linger(context).map(Ok)
     }
 }

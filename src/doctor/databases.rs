@@ -7,7 +7,9 @@ use sqlx::{Connection as _, PgConnection};
 use super::Check;
 use crate::{
     config::{Config, Domain},
-    embedded, migrate, sql,
+    embedded, migrate,
+    output::counted,
+    sql,
 };
 
 /// Further apart than this, ages and deadlines that cross the two are wrong, in seconds.
@@ -91,8 +93,8 @@ async fn examine(
         0 => Check::good(name, format!("{found}, durable, up to date")),
         pending => Check::odd(
             name,
-            format!("{found}, durable, {pending} migrations to apply"),
-            "`lunation migrate` applies them; so does the next start",
+            format!("{found}, durable, {} to apply", counted(pending, "migration")),
+            "`lunation migrate` does so, and the next start",
         ),
     })
 }

@@ -15,6 +15,7 @@ use super::Check;
 use crate::{
     compose::check_credential,
     config::{Config, Domain},
+    split,
 };
 
 const PATIENCE: Duration = Duration::from_secs(3);
@@ -30,6 +31,14 @@ struct ServerInfo {
 
 /// The broker: there, with JetStream, and letting us in.
 pub(super) async fn bus(config: &Config) -> Vec<Check> {
+    if config.split.is_some() {
+        return vec![match split::nats_server(&config.storage.programs.search_path) {
+            Ok(program) => {
+                Check::good("bus", format!("a NATS server of its own, {}", program.display()))
+            }
+            Err(error) => Check::bad("bus", "no NATS server", format!("{error:#}")),
+        }];
+    }
     let Some(url) = &config.bus.nats_url else {
         return vec![Check::good("bus", "in memory; --nats URL uses a NATS server")];
     };

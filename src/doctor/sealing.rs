@@ -7,7 +7,9 @@ use actor_runtime::seal::{KeyRing, KeySource};
 use super::Check;
 use crate::{
     config::{Config, Domain, Profile, Sealing},
-    embedded, sealing,
+    embedded,
+    output::counted,
+    sealing,
 };
 
 /// The sealing keys of every domain that has some.
@@ -38,10 +40,11 @@ async fn one(config: &Config, domain: Domain) -> Check {
         Ok(ring) => ring,
         Err(error) => return Check::bad(name, error.to_string(), advice),
     };
-    let keys = format!("{}, {} keys", sealing::described(ring.source()), ring.ids().len());
+    let keys = counted(ring.ids().len(), "key");
+    let keys = format!("{}, {keys}", sealing::described(ring.source()));
     let url = match config.databases.urls.get(&domain) {
         Some(url) => Some(url.clone()),
-        None => embedded::running_database_url(&config.storage.data_dir, domain).ok(),
+        None => embedded::database_url_if_running(&config.storage.data_dir, domain),
     };
     // What is wrong with the database has a line of its own.
     let Ok(state) = sealing::state(&ring, domain, url.as_ref()).await else {
@@ -52,8 +55,8 @@ async fn one(config: &Config, domain: Domain) -> Check {
         return Check::bad(name, format!("{keys}, the key {missing} is missing"), advice);
     }
     if let Some(count @ 1..) = state.in_clear {
-        let found = format!("{keys}, {count} symptoms stand in clear");
-        return Check::odd(name, found, "they are sealed while the service runs");
+        let found = format!("{keys}, {} in clear", counted(count, "symptom"));
+        return Check::odd(name, found, "what is in clear is sealed while the service runs");
     }
     let current = state.current().map_or_else(String::new, |id| format!(", {id} seals"));
     Check::good(name, format!("{keys}{current}"))

@@ -142,8 +142,14 @@ pub(crate) fn cluster_major(data_dir: &Path) -> Result<Option<u32>> {
     cluster::major_of(&data_dir.join("postgres/data"))
 }
 
-/// The address of a domain's database on the cluster of a data directory, if another process runs
-/// it now.
+/// The address of a domain's database on the cluster of a data directory, if an instance has it now
+/// and lets us know.
+pub(crate) fn database_url_if_running(data_dir: &Path, domain: Domain) -> Option<SecretString> {
+    DataDir::holder(data_dir).ok().flatten()?;
+    running_database_url(data_dir, domain).ok()
+}
+
+/// The address of a domain's database on the cluster of a data directory that another process runs.
 ///
 /// # Errors
 /// The files cannot be read.

@@ -63,7 +63,7 @@ impl Broker {
         passwords: &Passwords,
         log: MergedLog,
     ) -> Result<Self> {
-        let program = find(search_path)?;
+        let program = nats_server(search_path)?;
         let directory = data_dir.join("nats");
         fs::create_dir_all(&directory)
             .with_context(|| format!("{} cannot be created", directory.display()))?;
@@ -168,7 +168,10 @@ fn stop_orphan(directory: &Path) -> Result<()> {
 }
 
 /// The server's program: on the PATH, or where Debian and others keep it.
-fn find(search_path: &[PathBuf]) -> Result<PathBuf> {
+///
+/// # Errors
+/// There is none.
+pub(crate) fn nats_server(search_path: &[PathBuf]) -> Result<PathBuf> {
     let usual = ["/usr/sbin", "/usr/local/bin", "/usr/local/sbin", "/opt/homebrew/bin"];
     let places = search_path.iter().cloned().chain(usual.map(PathBuf::from));
     let found = places.map(|place| place.join(PROGRAM)).find(|path| path.is_file());

@@ -28,6 +28,8 @@ use nats::{
 use rand::distr::{Alphabetic, SampleString as _};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use broker::nats_server;
+
 use self::{broker::Broker, member::Member, merged_log::MergedLog};
 use crate::{
     cli::Settings,

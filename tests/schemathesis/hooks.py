@@ -12,7 +12,8 @@ sys.path.insert(0, os.path.dirname(__file__))
 import schemathesis
 from hypothesis.configuration import set_hypothesis_home_dir
 from knowledge import KNOWLEDGE, past
-from people import OVERLOADED, People, Person, Refused
+from overload import busy
+from people import People, Person, Refused
 from requests import PreparedRequest
 from requests.auth import AuthBase
 from rules import explain
@@ -22,6 +23,8 @@ from schemathesis.openapi.checks import RejectedPositiveData
 # What it keeps would otherwise lie in the present directory, which is the repository.
 set_hypothesis_home_dir(os.environ["HYPOTHESIS_HOME"])
 
+# Why failures were set aside, one in a line: `scripts/schemathesis` shows how many of each.
+_set_aside = open(os.environ["LUNATION_SET_ASIDE"], "a", buffering=1, encoding="utf-8")
 _people = People()
 _here = threading.local()
 _turn = count()
@@ -75,12 +78,16 @@ def after_call(context, case, response):
 @schemathesis.hook
 def filter_failure(context, failure, case, response):
     """A valid request may be refused for what no schema can say, and for nothing else. That a busy
-    machine answers 503 or 504 is in the contract; `scripts/schemathesis` counts how often it does."""
-    if isinstance(failure, ServerError) and response.status_code in OVERLOADED:
-        return False
-    if not isinstance(failure, RejectedPositiveData) or response.status_code != 422:
+    machine answers 503 or 504 is in the contract, if it answers the same request otherwise later."""
+    reason = None
+    if isinstance(failure, ServerError):
+        reason = busy(response)
+    elif isinstance(failure, RejectedPositiveData) and response.status_code == 422:
+        reason = explain(response.json())
+    if reason is None:
         return True
-    return not explain(response.json())
+    _set_aside.write(f"{reason}\n")
+    return False
 
 
 # These ask for no token, and can be known about all the same.

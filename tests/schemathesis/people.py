@@ -11,6 +11,7 @@ import time
 from datetime import date, timedelta
 
 import requests
+from overload import OVERLOADED
 
 BASE_URL = os.environ["LUNATION_URL"]
 # Two runs over one service are two sets of people.
@@ -20,9 +21,6 @@ PASSWORD = "four unrelated words are good"
 TOKEN_AGE_MAX_S = 240
 # After so many requests another person takes over: a calendar that is full refuses every period.
 REQUESTS_OF_ONE = 400
-
-# What a machine that has too much to do answers.
-OVERLOADED = {503, 504}
 
 _numbers = itertools.count(1)
 _session = requests.Session()

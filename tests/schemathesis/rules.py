@@ -48,10 +48,12 @@ STATES = {
 _RELATION = re.compile("|".join(f"(?:{sentence})" for sentence in RELATIONS))
 
 
-def explain(problem: dict) -> bool:
-    """Whether a refusal with 422 is for a reason that a schema cannot say."""
+def explain(problem: dict) -> str | None:
+    """The reason of a refusal with 422, if it is one that a schema cannot say."""
     code = problem.get("type", "").removeprefix("/problems/")
-    errors = problem.get("errors", [])
-    if code == "invalid-input":
-        return bool(errors) and all(_RELATION.fullmatch(error["detail"]) for error in errors)
-    return code in STATES
+    if code in STATES:
+        return f"422 {code}"
+    details = [error["detail"] for error in problem.get("errors", [])]
+    if code == "invalid-input" and details and all(map(_RELATION.fullmatch, details)):
+        return f"422 {details[0]}"
+    return None

@@ -145,6 +145,32 @@ async fn a_slow_body_is_answered_408_and_ends_the_connection() {
     app.finish().await;
 }
 
+/// A connection that was closed with something unread would be reset, and the answer be lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_sends_too_much_hears_it() {
+    let app = app(&[]).await;
+    for (path, content_type, status) in [
+        ("/api/users/login", "application/json", 413),
+        ("/api/users/login", "text/plain", 415),
+        ("/api/users/import", "application/json", 401),
+        ("/nowhere", "application/json", 404),
+    ] {
+        let mut stream = connect(&app).await;
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: {content_type}\r\n\
+             Content-Length: 200000\r\n\r\n"
+        );
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&vec![b' '; 200_000]).await.unwrap();
+        stream.shutdown().await.unwrap();
+        let mut text = String::new();
+        let ended = time::timeout(wait::PATIENCE, stream.read_to_string(&mut text)).await;
+        ended.expect("the connection ends").expect("and is not reset");
+        assert!(text.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {text}");
+    }
+    app.finish().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_does_not_listen_is_cut_off() {
     let app = app(&[("CONNECTIONS_WRITE_TIMEOUT_MS", "300")]).await;
@@ -157,6 +183,23 @@ async fn who_does_not_listen_is_cut_off() {
     })
     .await;
     drop(stream);
+    app.finish().await;
+}
+
+/// By the windows of its own a client of HTTP/2 can leave an answer untaken without the connection being
+/// full.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_makes_no_room_for_an_answer_of_http2_is_cut_off() {
+    let bounds = ["HEAD", "IDLE", "WRITE"].map(|of| format!("CONNECTIONS_{of}_TIMEOUT_MS"));
+    let bounds = bounds.each_ref().map(|name| (name.as_str(), "1000"));
+    let app = app(&bounds).await;
+    let mut stream = connect(&app).await;
+    // A window of 0 for each stream (RFC 9113 §6.5.2), and `GET /` (RFC 7541).
+    let settings = b"\0\0\x06\x04\0\0\0\0\0\0\x04\0\0\0\0";
+    let ask = b"\0\0\x06\x01\x05\0\0\0\x01\x82\x86\x84\x41\x01x";
+    stream.write_all(&[HTTP2, settings, ask].concat()).await.unwrap();
+    rest(&mut stream).await;
+    assert_eq!((cuts(&app, "write").await, cuts(&app, "idle").await), (1, 0));
     app.finish().await;
 }
 
@@ -182,6 +225,10 @@ async fn requests_may_follow_each_other_and_heads_are_bounded() {
                 "GET /{} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n",
                 "a".repeat(12 * 1024)
             ),
+            414,
+        ),
+        (
+            format!("GET /{} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", "a".repeat(4095)),
             404,
         ),
     ] {
@@ -223,12 +270,17 @@ async fn nobody_has_all_places() {
             assert!(answer(&mut stream).await.starts_with("HTTP/1.1 200 "));
             inside.push(stream);
         }
-        let mut outside = connect(&app).await;
-        let text = rest(&mut outside).await;
+        // Who has asked already hears it, too: the connection ends, and is not reset.
+        let (mut outside, mut text) = (connect(&app).await, String::new());
+        outside.write_all(ASK.as_bytes()).await.unwrap();
+        let ended = time::timeout(wait::PATIENCE, outside.read_to_string(&mut text)).await;
+        ended.expect("the connection ends").expect("and is not reset");
         assert!(text.starts_with("HTTP/1.1 503 "), "{reason}: {text:?}");
-        let (_, body) = text.split_once("\r\n\r\n").unwrap();
+        let (head, body) = text.split_once("\r\n\r\n").unwrap();
         let problem: Value = serde_json::from_str(body).unwrap();
         assert_eq!(problem["type"], "/problems/overloaded");
+        let request_id = problem["request_id"].as_str().unwrap();
+        assert!(head.contains(&format!("\r\nx-request-id: {request_id}\r\n")), "{head}");
         let refused = format!("http_connections_refused_total{{reason=\"{reason}\"}}");
         assert_eq!(metric(&app, &refused).await, 1);
 

@@ -33,5 +33,6 @@ mod rebuild;
 mod sealing;
 mod sessions;
 mod split;
+mod stopped;
 mod throttle;
 mod walk_through;

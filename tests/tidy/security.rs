@@ -178,7 +178,7 @@ fn tests_are_found_by_the_names_of_nextest() {
         "lunation::system logs::follow_a_request_to_the_consumer::split",
         "lunation::system rebuild::split",
         "lunation::system contract::of_accounts_and_of_every_endpoint",
-        "lunation-users::users sessions::a_refresh_token_is_spent_for_the_next",
+        "lunation-users::users refreshes::a_refresh_token_is_spent_for_the_next",
         "lunation-users totp::tests::codes_are_those_of_the_standard",
         "scripts/check",
     ] {

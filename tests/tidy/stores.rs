@@ -149,15 +149,23 @@ fn short(path: &str) -> &str {
     path.trim_start_matches("actors/")
 }
 
-/// Statements that do not say whose rows they are about. A user's account has the user's id.
+/// How a statement says whose rows it is about: by what is passed to it.
+const NAMES_THEM: &[&str] =
+    &["user_id = $", "user_id = ANY($", "unnest($1::bigint[]", "$1::bigint AS user_id"];
+
+/// Statements that do not say whose rows they are about.
 fn unfiltered(path: &str, function: &Function) -> Vec<String> {
     let statements = function.body.split("sqlx::query").skip(1).map(literal);
-    let says = |statement: &str| {
-        statement.contains("user_id")
-            || statement.contains("account") && statement.contains(" id = $")
-    };
-    let silent = statements.filter(|statement| !says(statement));
+    let silent = statements.filter(|statement| !names_them(statement));
     silent.map(|statement| format!("{path}: {}: {statement}", function.name)).collect()
+}
+
+/// A new row has its owner in it, and a user's account has the user's id.
+fn names_them(statement: &str) -> bool {
+    let stores = statement.trim_start().starts_with("INSERT") && statement.contains("user_id");
+    let is_account = statement.contains("account") && statement.contains("WHERE id = $")
+        || statement.contains("account.id = $");
+    stores || is_account || NAMES_THEM.iter().any(|words| statement.contains(words))
 }
 
 /// The first text in a piece of source, which may have quotes of its own if it is a raw one.
@@ -245,6 +253,8 @@ fn functions_that_are_told_of_nobody_are_found() {
     assert_eq!(verdict(path, "things(pool: &PgPool, users: &[UserId])", good), 0);
     assert_eq!(verdict(path, "thing_word(word: &str)", good), 0, "no function of the store");
     assert_eq!(verdict(path, told, "SELECT 1 FROM thing WHERE id = $2"), 1, "not filtered by");
+    assert_eq!(verdict(path, told, "SELECT user_id FROM thing WHERE id = $2"), 1, "shown alone");
+    assert_eq!(verdict(path, told, "INSERT INTO thing (user_id, id) VALUES ($1, $2)"), 0);
     assert_eq!(verdict(path, told, "SELECT 1 FROM account WHERE id = $1"), 0);
     for told_of_nobody in [
         "thing_get(executor: impl PgExecutor<'_>, id: ThingId)",

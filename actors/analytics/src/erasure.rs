@@ -2,11 +2,11 @@
 //! has under way comes after.
 
 use actor_runtime::{database, erasure::Erase};
-use contracts::{Call, Refusal, UserId, events::ChangedUser};
+use contracts::{Call, Refusal, UserId};
 use futures::future::BoxFuture;
 use sqlx::PgPool;
 
-use crate::{coordinator::Waker, store::erasure::erased_list_missing, user::Wanted};
+use crate::{coordinator::Waker, store::erasure::erased_of, user::Wanted};
 
 /// Erases users.
 pub(crate) struct AnalyticsErasure {
@@ -24,16 +24,13 @@ impl Erase for AnalyticsErasure {
     }
 
     /// Another process may have erased them, and the actor of this one still remember.
-    fn without_tombstone(
-        &self,
-        users: Vec<ChangedUser>,
-    ) -> BoxFuture<'_, Result<Vec<ChangedUser>, Refusal>> {
+    fn erased_of(&self, users: Vec<UserId>) -> BoxFuture<'_, Result<Vec<UserId>, Refusal>> {
         Box::pin(async move {
-            for user in &users {
-                self.waker.let_go(user.user_id);
+            for user_id in &users {
+                self.waker.let_go(*user_id);
             }
-            let missing = database::read(&self.pool, || erased_list_missing(&self.pool, &users));
-            missing.await.map_err(|error| database::refusal(&error))
+            let erased = database::read(&self.pool, || erased_of(&self.pool, &users));
+            erased.await.map_err(|error| database::refusal(&error))
         })
     }
 }

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use actor_runtime::{
-    background::{self, LoopResult},
+    background,
     clock::{Clock, Ids},
     database,
     supervisor::Child,
@@ -12,7 +12,6 @@ use actor_runtime::{
 use contracts::{Call, Refusal};
 use futures::{StreamExt, stream};
 use sqlx::PgPool;
-use tokio::time;
 
 use crate::{coordinator::Waker, store::subject_reads::subject_list_due, user::Wanted};
 
@@ -35,26 +34,18 @@ pub(crate) struct LateUsers {
 impl LateUsers {
     /// As a supervised child.
     pub(crate) fn child(self) -> Child {
-        background::child("analytics late users", move |stop| {
+        background::every("analytics late users", self.every, move || {
             let late = self.clone();
             async move {
-                stop.run_until_cancelled(late.run()).await;
-                LoopResult::Ok(())
-            }
-        })
-    }
-
-    async fn run(&self) {
-        loop {
-            match self.look().await {
-                Ok(0) => {}
-                Ok(moved) => tracing::info!(moved, "predictions of late users were made again"),
-                Err(refusal) => {
-                    tracing::warn!(code = %refusal.code, "late users could not be looked for");
+                match late.look().await {
+                    Ok(0) => {}
+                    Ok(moved) => tracing::info!(moved, "predictions of late users were made again"),
+                    Err(refusal) => {
+                        tracing::warn!(code = %refusal.code, "late users could not be looked for");
+                    }
                 }
             }
-            time::sleep(self.every).await;
-        }
+        })
     }
 
     /// One round over all of them. One who cannot be moved on is met again in the next.

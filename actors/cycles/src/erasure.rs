@@ -9,7 +9,7 @@ use actor_runtime::{
 };
 use contracts::{
     Call, Refusal, UserId,
-    events::{ChangedUser, Topic, Verb},
+    events::{Topic, Verb},
 };
 use futures::future::BoxFuture;
 use sqlx::PgPool;
@@ -28,6 +28,7 @@ impl CyclesErasure {
     /// for a tombstone (`Versioned`).
     async fn erase_rows(&self, call: &Call, user_id: UserId) -> Result<(), sqlx::Error> {
         let mut transaction = database::begin(&self.pool).await?;
+        database::take_time_in_txn(&mut transaction).await?;
         let (topic, verb) = (Topic::CycleChanged, Verb::Deleted);
         outbox::bump_in_txn(&mut transaction, user_id, topic, verb, call, Ids).await?;
         store::erased_insert_in_txn(&mut transaction, user_id, self.clock.now()).await?;
@@ -47,14 +48,10 @@ impl Erase for CyclesErasure {
         })
     }
 
-    fn without_tombstone(
-        &self,
-        users: Vec<ChangedUser>,
-    ) -> BoxFuture<'_, Result<Vec<ChangedUser>, Refusal>> {
+    fn erased_of(&self, users: Vec<UserId>) -> BoxFuture<'_, Result<Vec<UserId>, Refusal>> {
         Box::pin(async move {
-            let missing =
-                database::read(&self.pool, || store::erased_list_missing(&self.pool, &users));
-            missing.await.map_err(|error| database::refusal(&error))
+            let erased = database::read(&self.pool, || store::erased_of(&self.pool, &users));
+            erased.await.map_err(|error| database::refusal(&error))
         })
     }
 }

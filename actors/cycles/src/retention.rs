@@ -4,16 +4,15 @@
 use std::time::Duration;
 
 use actor_runtime::{
-    background::{self, LoopResult},
+    background,
     clock::{Clock, Ids},
     database, faults,
     group_commit::{AfterCommit, Write, WriteError},
     seal::KeyRing,
     supervisor::Child,
 };
-use contracts::{Call, Refusal, UserId};
+use contracts::{Call, UserId};
 use sqlx::PgPool;
-use tokio::time;
 
 use crate::{
     store,
@@ -40,43 +39,44 @@ pub(crate) struct RetentionJob {
 impl RetentionJob {
     /// As a supervised child.
     pub(crate) fn child(self) -> Child {
-        background::child("cycles retention", move |stop| {
+        background::every("cycles retention", self.every, move || {
             let job = self.clone();
             async move {
-                stop.run_until_cancelled(job.run()).await;
-                LoopResult::Ok(())
+                match job.look().await {
+                    Ok(0) => {}
+                    Ok(users) => tracing::info!(users, "forgot what was too old"),
+                    Err(error) => {
+                        let cause = database::describe(&error);
+                        tracing::warn!(%cause, "what is too old could not be looked for");
+                    }
+                }
             }
         })
     }
 
-    async fn run(&self) {
-        loop {
-            match self.look().await {
-                Ok(0) => {}
-                Ok(users) => tracing::info!(users, "forgot what was too old"),
-                Err(refusal) => {
-                    tracing::warn!(code = %refusal.code, "what is too old could not be looked for");
-                }
-            }
-            time::sleep(self.every).await;
-        }
-    }
-
-    /// One round over all who are due. One who cannot be served is met again in the next.
-    async fn look(&self) -> Result<usize, Refusal> {
+    /// One round over all who are due. One who cannot be served holds nobody else up, and is met again
+    /// in the next.
+    async fn look(&self) -> Result<usize, sqlx::Error> {
         let today = self.clock.now().date_naive();
         let (mut served, mut after) = (0, None);
         loop {
             let page = database::read(&self.pool, || {
                 store::retention_list_due(&self.pool, today, after, PAGE)
             });
-            let page = page.await.map_err(|error| database::refusal(&error))?;
-            let Some(last) = page.last() else { return Ok(served) };
+            let page = page.await?;
+            let Some((last, _)) = page.last() else { return Ok(served) };
             after = Some(*last);
-            for user_id in page {
+            let due = page.into_iter().filter(|(_, is_due)| *is_due);
+            for (user_id, _) in due {
                 match self.forget(user_id).await {
                     Ok(()) => served += 1,
-                    Err(WriteError::Database(error)) => return Err(database::refusal(&error)),
+                    Err(WriteError::Database(error)) if database::is_away(&error) => {
+                        return Err(error);
+                    }
+                    Err(WriteError::Database(error)) => {
+                        let cause = database::describe(&error);
+                        tracing::error!(%user_id, %cause, "what is too old could not be forgotten");
+                    }
                     // They changed their mind, or were erased, in between.
                     Err(WriteError::Refused(_) | WriteError::Raced) => {}
                 }

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use actor_runtime::{
-    background::{self, LoopResult},
+    background,
     clock::Clock,
     database,
     seal::{KeyId, KeyRing},
@@ -13,7 +13,6 @@ use actor_runtime::{
 };
 use contracts::UserId;
 use sqlx::{PgConnection, PgPool};
-use tokio::time;
 
 use crate::{sealed::UserKey, store};
 
@@ -41,34 +40,28 @@ struct Done {
 impl SealingJob {
     /// As a supervised child.
     pub(crate) fn child(self) -> Child {
-        background::child("cycles sealing", move |stop| {
+        background::every("cycles sealing", self.every, move || {
             let job = self.clone();
-            async move {
-                stop.run_until_cancelled(job.run()).await;
-                LoopResult::Ok(())
-            }
+            async move { job.look().await }
         })
     }
 
-    async fn run(&self) {
-        loop {
-            if let Err(error) = self.keys.reload() {
-                tracing::warn!(%error, "the sealing keys cannot be read again");
-            }
-            let mut done = Done::default();
-            let result = self.round(&mut done).await;
-            let Done { sealed, wrapped } = done;
-            if sealed > 0 {
-                tracing::info!(symptoms = sealed, "sealed what stood in clear");
-            }
-            if wrapped > 0 {
-                tracing::info!(data_keys = wrapped, "wrapped under the first key of the ring");
-            }
-            if let Err(error) = result {
-                let cause = database::describe(&error);
-                tracing::warn!(%cause, "sealing goes on later");
-            }
-            time::sleep(self.every).await;
+    async fn look(&self) {
+        if let Err(error) = self.keys.reload() {
+            tracing::warn!(%error, "the sealing keys cannot be read again");
+        }
+        let mut done = Done::default();
+        let result = self.round(&mut done).await;
+        let Done { sealed, wrapped } = done;
+        if sealed > 0 {
+            tracing::info!(symptoms = sealed, "sealed what stood in clear");
+        }
+        if wrapped > 0 {
+            tracing::info!(data_keys = wrapped, "wrapped under the first key of the ring");
+        }
+        if let Err(error) = result {
+            let cause = database::describe(&error);
+            tracing::warn!(%cause, "sealing goes on later");
         }
     }
 
@@ -82,8 +75,8 @@ impl SealingJob {
             for user_id in users {
                 match self.seal(user_id).await {
                     Ok(sealed) => done.sealed += sealed,
-                    Err(error) if database::is_transient(&error) => return Err(error),
-                    // One whose key cannot be used holds nobody else up.
+                    Err(error) if database::is_away(&error) => return Err(error),
+                    // One whose key cannot be used, or whose rows others hold, keeps nobody waiting.
                     Err(error) => {
                         let cause = database::describe(&error);
                         tracing::error!(%user_id, %cause, "what stands in clear stays so");

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use actor_runtime::{database, erasure::Erase};
-use contracts::{Call, Handle, Refusal, UserId, events::ChangedUser};
+use contracts::{Call, Handle, Refusal, UserId};
 use futures::future::BoxFuture;
 
 use crate::{
@@ -23,14 +23,11 @@ impl Erase for NotificationsErasure {
         Box::pin(async move { self.applier.ask(&call, EraseSubject(user_id)).await })
     }
 
-    fn without_tombstone(
-        &self,
-        users: Vec<ChangedUser>,
-    ) -> BoxFuture<'_, Result<Vec<ChangedUser>, Refusal>> {
+    fn erased_of(&self, users: Vec<UserId>) -> BoxFuture<'_, Result<Vec<UserId>, Refusal>> {
         Box::pin(async move {
             let pool = self.service.pool();
-            let missing = database::read(pool, || store::erased_list_missing(pool, &users));
-            missing.await.map_err(|error| database::refusal(&error))
+            let erased = database::read(pool, || store::erased_of(pool, &users));
+            erased.await.map_err(|error| database::refusal(&error))
         })
     }
 }

@@ -36,6 +36,33 @@ where
     })
 }
 
+/// A supervised child that looks whether there is something to do, at its start and then with a pause
+/// after each look. It is cut off wherever it is when it is asked to stop, so a look has to be one
+/// that can be.
+pub fn every<Looking>(
+    name: impl Into<String>,
+    pause: Duration,
+    look: impl Fn() -> Looking + Send + Sync + 'static,
+) -> Child
+where
+    Looking: Future<Output = ()> + Send + 'static,
+{
+    let look = Arc::new(look);
+    child(name, move |stop| {
+        let look = Arc::clone(&look);
+        async move {
+            let looking = async {
+                loop {
+                    look().await;
+                    time::sleep(pause).await;
+                }
+            };
+            stop.run_until_cancelled(looking).await;
+            LoopResult::Ok(())
+        }
+    })
+}
+
 struct Loop;
 
 struct Ended(Result<(), String>);

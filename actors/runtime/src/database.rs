@@ -4,7 +4,7 @@ use std::{borrow::Cow, str::FromStr, time::Duration};
 
 use contracts::Refusal;
 use sqlx::{
-    Connection, PgPool, PgTransaction,
+    Connection, PgConnection, PgPool, PgTransaction,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
 
@@ -92,6 +92,19 @@ pub async fn begin(pool: &PgPool) -> Result<PgTransaction<'static>, sqlx::Error>
     }
 }
 
+/// Lets each statement of this transaction take a minute, for what has to be done as a whole however
+/// much there is. It stays below what `anti_entropy` counts on.
+///
+/// # Errors
+///
+/// The database's.
+pub async fn take_time_in_txn(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    sqlx::query_scalar!("SELECT set_config('statement_timeout', '60s', true)")
+        .fetch_one(connection)
+        .await?;
+    Ok(())
+}
+
 /// Reads by one statement, again if its connection was lost: a read changes nothing, so it may be
 /// done again, and each try drops one of the pooled connections that died with a restarted server.
 ///
@@ -128,9 +141,11 @@ pub fn is_connection_loss(error: &sqlx::Error) -> bool {
     }
 }
 
-/// Whether the same work may succeed if it is tried again: the database is away, overloaded, or
-/// chose this transaction as the victim of a deadlock.
-pub fn is_transient(error: &sqlx::Error) -> bool {
+/// A statement that took longer than it may.
+const TOOK_TOO_LONG: &str = "57014";
+
+/// Whether the database is away or overloaded for everybody: no statement is to blame.
+pub fn is_away(error: &sqlx::Error) -> bool {
     match error {
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)
@@ -138,15 +153,26 @@ pub fn is_transient(error: &sqlx::Error) -> bool {
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => true,
         sqlx::Error::Database(database) => database.code().is_some_and(|code| {
-            // Connection (08), authorisation (28: the server does not let this process in, which
-            // no statement is to blame for), resources (53), operator intervention (57), system
-            // (58), deadlock and serialisation (40), lock not available (55P03), and a transaction
-            // that the server ended because this process was too slow (25P03).
-            ["08", "28", "53", "57", "58", "40"].iter().any(|class| code.starts_with(class))
-                || ["55P03", "25P03", "3D000"].contains(&code.as_ref())
+            // Connection (08), authorisation (28: the server does not let this process in),
+            // resources (53), operator intervention (57), system (58), no such database.
+            (["08", "28", "53", "57", "58"].iter().any(|class| code.starts_with(class))
+                || code == "3D000")
+                && code != TOOK_TOO_LONG
         }),
         _ => false,
     }
+}
+
+/// Whether the same work may succeed if it is tried again: the database is away or overloaded, took
+/// too long, or chose this transaction as the victim of a deadlock.
+pub fn is_transient(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(database) = error else { return is_away(error) };
+    is_away(error)
+        || database.code().is_some_and(|code| {
+            // Deadlock and serialisation (40), lock not available (55P03), and a transaction that
+            // the server ended because this process was too slow (25P03).
+            code.starts_with("40") || [TOOK_TOO_LONG, "55P03", "25P03"].contains(&code.as_ref())
+        })
 }
 
 /// What a database error is to the one who asked. The cause is logged here, once.

@@ -1,10 +1,11 @@
 //! Erasing a user in a group: what wakes it, and how it says that it is done.
 //!
-//! `user.erased` says who; the sweeps find whoever was missed, also by a database that was restored
-//! or made anew. The group erases in a transaction of its own and leaves a tombstone. Then it tells
-//! users, and only when that has heard of it the wake-up is settled. Every step can be done again.
+//! `user.erased` says of whom to ask, as every event does; the sweeps find whoever was missed, also by
+//! a database that was restored or made anew. The group erases in a transaction of its own and leaves
+//! a tombstone. Then it tells users, and only when that has heard of it the wake-up is settled. Every
+//! step can be done again.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
 
 use contracts::{
     Call, Handle, Refusal, UserId,
@@ -28,11 +29,8 @@ pub trait Erase: Send + Sync + 'static {
     /// commit; once more is as good as once.
     fn erase(&self, call: Call, user_id: UserId) -> BoxFuture<'_, Result<(), Refusal>>;
 
-    /// Keeps those of these users who have no tombstone yet.
-    fn without_tombstone(
-        &self,
-        users: Vec<ChangedUser>,
-    ) -> BoxFuture<'_, Result<Vec<ChangedUser>, Refusal>>;
+    /// Those of these users who have a tombstone.
+    fn erased_of(&self, users: Vec<UserId>) -> BoxFuture<'_, Result<Vec<UserId>, Refusal>>;
 }
 
 /// The erasing part of a group.
@@ -61,6 +59,23 @@ impl Erasures {
         ]
     }
 
+    /// What is erased is gone for good, so nobody's event is believed: not one that a broker kept of
+    /// another database, nor one of whoever else may publish there.
+    async fn erase_if_so(&self, call: Call, user_id: UserId) -> Result<(), Refusal> {
+        // The page that begins with this user.
+        let after = Some(UserId::new(user_id.get().saturating_sub(1)));
+        let page = ListErased(ChangedSince { since: None, after, limit: 1 });
+        let page = self.users.ask(&call, page).await?;
+        if page.users.iter().all(|user| user.user_id != user_id) {
+            tracing::error!(
+                group = self.group.name(), %user_id, request_id = %call.request_id,
+                "an event says that a user was erased, and users says otherwise: nothing is erased"
+            );
+            return Ok(());
+        }
+        self.erase_and_report(call, user_id).await
+    }
+
     async fn erase_and_report(&self, call: Call, user_id: UserId) -> Result<(), Refusal> {
         self.erase.erase(call.clone(), user_id).await?;
         faults::point("erasure.before_report");
@@ -73,7 +88,7 @@ impl Erasures {
 
 impl Consumer for Erasures {
     fn on_wake_up(&self, call: Call, event: WakeUp) -> BoxFuture<'_, Result<(), Refusal>> {
-        Box::pin(self.erase_and_report(call, event.user_id))
+        Box::pin(self.erase_if_so(call, event.user_id))
     }
 }
 
@@ -87,7 +102,11 @@ impl Reconcile for Erasures {
     }
 
     fn behind(&self, users: Vec<ChangedUser>) -> BoxFuture<'_, Result<Vec<ChangedUser>, Refusal>> {
-        self.erase.without_tombstone(users)
+        Box::pin(async move {
+            let ids = users.iter().map(|user| user.user_id).collect();
+            let erased: HashSet<UserId> = self.erase.erased_of(ids).await?.into_iter().collect();
+            Ok(users.into_iter().filter(|user| !erased.contains(&user.user_id)).collect())
+        })
     }
 
     fn wake(&self, call: Call, user: ChangedUser) -> BoxFuture<'_, Result<(), Refusal>> {

@@ -10,12 +10,10 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, PgPool};
-use tokio::time;
 use zeroize::Zeroizing;
 
 use crate::{
-    background::{self, LoopResult},
-    database, faults,
+    background, database, faults,
     group_commit::WriteError,
     seal::{DataKey, Place, SealError},
     supervisor::Child,
@@ -223,18 +221,9 @@ fn failed(user_id: UserId, error: SealError) -> WriteError {
 
 /// Drops answers that are older than a day, every hour, as a supervised child.
 pub fn purge_child(group: &str, pool: PgPool) -> Child {
-    background::child(format!("{group} idempotency purge"), move |stop| {
+    background::every(format!("{group} idempotency purge"), PURGE_EVERY, move || {
         let pool = pool.clone();
-        async move {
-            let purge = async {
-                loop {
-                    while purge_batch(&pool).await == PURGE_BATCH {}
-                    time::sleep(PURGE_EVERY).await;
-                }
-            };
-            stop.run_until_cancelled(purge).await;
-            LoopResult::Ok(())
-        }
+        async move { while purge_batch(&pool).await == PURGE_BATCH {} }
     })
 }
 

@@ -15,6 +15,7 @@ pub mod group_commit;
 pub mod idempotency;
 pub mod mailroom;
 pub mod outbox;
+pub mod presence;
 pub mod relay;
 pub mod seal;
 pub mod supervisor;

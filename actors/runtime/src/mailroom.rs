@@ -14,7 +14,7 @@ use tracing::Instrument;
 
 use crate::{
     admission::{Admission, Admitted},
-    tasks,
+    presence, tasks,
 };
 
 /// Longest wait for a supervisor to put a new actor into its slot.
@@ -101,6 +101,9 @@ struct Local<M> {
 impl<M: Send + 'static> Transport<M> for Local<M> {
     fn deliver(&self, call: Call, message: M) -> BoxFuture<'_, Result<Opened, Refusal>> {
         Box::pin(async move {
+            if call.principal.is_some() {
+                presence::note();
+            }
             let admitted = self.admission.admit(call.principal).await?;
             let opened = Opened::default();
             let ticket = Ticket { call, opened: opened.clone(), _admitted: admitted };

@@ -10,12 +10,13 @@ use std::{
     time::Duration,
 };
 
-use contracts::{Call, ErrorKind, Handle, ReplyPort, Request, Scope};
+use contracts::{Call, ErrorKind, Handle, ReplyPort, Request, Scope, UserId};
 use lunation_actor_runtime::{
     admission::{Admission, AdmissionLimits},
     background,
     clock::Ids,
     mailroom::{Answers, Letter, Slot},
+    presence,
     supervisor::{Child, Plan, Supervisor},
     tasks,
 };
@@ -124,6 +125,22 @@ async fn a_panic_costs_one_request_and_the_handle_lives_on() {
         };
         tokio::time::timeout(Duration::from_secs(30), answered).await.unwrap();
     }
+    system.root.stop(None);
+}
+
+#[tokio::test]
+async fn people_who_are_signed_in_are_noticed() {
+    let system = system().await;
+    system.handle.ask(&call(), Deed::Answer).await.unwrap();
+    assert!(presence::lasts_until().is_none());
+    let person = Call { principal: Some(UserId::new(1)), ..call() };
+    let noticed = async {
+        // It does not last for ever: a test that is held up just then asks again.
+        while presence::lasts_until().is_none() {
+            system.handle.ask(&person, Deed::Answer).await.unwrap();
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), noticed).await.unwrap();
     system.root.stop(None);
 }
 

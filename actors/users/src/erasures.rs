@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use actor_runtime::{
-    background::{self, LoopResult},
+    background,
     clock::{Clock, Ids},
     database, faults,
     relay::Poke,
@@ -14,7 +14,6 @@ use chrono::TimeDelta;
 use contracts::{Call, Refusal, UserId};
 use nats::Bus;
 use sqlx::PgPool;
-use tokio::time;
 
 use crate::{service::erasure::ASKED_FOR, store, writes::erasure as writes};
 
@@ -38,22 +37,14 @@ pub(crate) struct ErasureJob {
 impl ErasureJob {
     /// As a supervised child.
     pub(crate) fn child(self) -> Child {
-        background::child("users erasures", move |stop| {
+        background::every("users erasures", LOOK_EVERY, move || {
             let job = self.clone();
             async move {
-                stop.run_until_cancelled(job.run()).await;
-                LoopResult::Ok(())
+                if let Err(refusal) = job.look().await {
+                    tracing::warn!(code = %refusal.code, "erasures could not be followed");
+                }
             }
         })
-    }
-
-    async fn run(&self) {
-        loop {
-            if let Err(refusal) = self.look().await {
-                tracing::warn!(code = %refusal.code, "erasures could not be followed");
-            }
-            time::sleep(LOOK_EVERY).await;
-        }
     }
 
     async fn look(&self) -> Result<(), Refusal> {

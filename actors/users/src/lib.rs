@@ -8,6 +8,7 @@
 mod actor;
 mod argon2id;
 mod erasures;
+mod hashers;
 mod keys;
 mod ledger;
 mod mail;
@@ -29,9 +30,8 @@ use std::{sync::Arc, time::Duration};
 
 use actor_runtime::{
     admission::{Admission, AdmissionLimits},
-    background::{self, LoopResult},
     clock::Clock,
-    database, idempotency,
+    idempotency,
     mailroom::Slot,
     relay::{Poke, Relay},
     seal,
@@ -42,7 +42,7 @@ use contracts::{Handle, events::Topic, users::UsersMailbox};
 use nats::Bus;
 use ractor::Actor;
 use sqlx::PgPool;
-use tokio::{sync::Semaphore, time};
+use tokio::sync::Semaphore;
 
 use crate::{
     actor::{UsersActor, UsersArguments},
@@ -76,10 +76,6 @@ pub use crate::{
 const NOTES_MAX: usize = 256;
 /// Most mails that are under way at once.
 const MAILS_MAX: usize = 32;
-/// How often expired sessions are dropped.
-const PURGE_EVERY: Duration = Duration::from_mins(15);
-/// Most rows that one statement drops: it has to end within the statement's time limit.
-const PURGE_BATCH: i64 = 2_000;
 
 /// The migrations of the users database.
 pub static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!("../../migrations/users");
@@ -143,7 +139,7 @@ pub fn plan(dependencies: Dependencies) -> (Plan, Handle<UsersMailbox>) {
     // The service outlives the actor: a restart must not let in a second set of password hashers.
     let (service, signing_keys) = service(dependencies, poke, erasure_poke);
     let ledger = service.ledger.clone();
-    let (purge, credentials_purge) = (purge_child(&service), purge::child(&service));
+    let purge = purge::child(&service);
     let sealing = sealing::child(&service, sealing_every);
     let users = actor_child(service, pool, slot);
     // They stop in the reverse order: the relay still carries what the actor wrote last.
@@ -154,7 +150,6 @@ pub fn plan(dependencies: Dependencies) -> (Plan, Handle<UsersMailbox>) {
         ledger.child(),
         idempotency::purge_child("users", relay_pool),
         purge,
-        credentials_purge,
         sealing,
         signing_keys.child(),
         users,
@@ -217,31 +212,6 @@ fn actor_child(service: Arc<Service>, pool: PgPool, slot: Slot<UsersMailbox>) ->
                 Actor::spawn_linked(None, UsersActor, arguments, supervisor).await?;
             slot.fill(actor.clone());
             Ok(actor.get_cell())
-        }
-    })
-}
-
-/// Drops sessions that have expired, every quarter of an hour, as a supervised child.
-fn purge_child(service: &Arc<Service>) -> Child {
-    let service = Arc::clone(service);
-    background::child("session purge", move |stop| {
-        let service = Arc::clone(&service);
-        async move {
-            let purge = async {
-                loop {
-                    match service.purge_sessions(PURGE_BATCH).await {
-                        Ok(false) => {}
-                        Ok(true) => time::sleep(PURGE_EVERY).await,
-                        Err(error) => {
-                            let cause = database::describe(&error);
-                            tracing::warn!(%cause, "could not drop expired sessions");
-                            time::sleep(PURGE_EVERY).await;
-                        }
-                    }
-                }
-            };
-            stop.run_until_cancelled(purge).await;
-            LoopResult::Ok(())
         }
     })
 }

@@ -1,8 +1,10 @@
-//! Password hashing: argon2id, off the async threads, at most one per core at a time and a short
-//! queue behind them. What does not fit is refused at once.
+//! Password hashing: argon2id, off the async threads, at most one per core at a time, one core less
+//! while people who are signed in are answered, and a short queue behind them. What does not fit is
+//! refused at once.
 
-use std::{fmt, num::NonZero, sync::Arc, thread, time::Instant};
+use std::{fmt, num::NonZero, thread, time::Instant};
 
+use actor_runtime::presence;
 use argon2::{
     Algorithm, Params, PasswordHash, PasswordHasher, PasswordVerifier, Version, password_hash,
     password_hash::phc::{Output, ParamsString, Salt},
@@ -13,7 +15,7 @@ use tokio::{
     task, time,
 };
 
-use crate::{argon2id::Argon2id, policy};
+use crate::{argon2id::Argon2id, hashers::Hashers, policy};
 
 /// Most requests that wait for a hasher.
 const QUEUE_MAX: usize = 32;
@@ -62,7 +64,7 @@ pub(crate) struct Passwords {
     params: Params,
     /// A hash that no password has, of the cost of a real one.
     nobodys: StoredHash,
-    hashers: Arc<Semaphore>,
+    hashers: Hashers,
     places: Semaphore,
 }
 
@@ -77,14 +79,14 @@ pub(crate) struct Place<'a> {
 }
 
 impl Passwords {
-    /// As many hashers as there are cores.
+    /// Hashers for the cores of this machine.
     pub(crate) fn new(Argon2Parameters { params, nobodys }: Argon2Parameters) -> Self {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         Self {
             argon2: Argon2id::new(params.clone()),
             params,
             nobodys,
-            hashers: Arc::new(Semaphore::new(cores)),
+            hashers: Hashers::new(cores, presence::lasts_until),
             places: Semaphore::new(cores + QUEUE_MAX),
         }
     }
@@ -114,13 +116,13 @@ impl Passwords {
         deadline: Instant,
         work: impl FnOnce() -> password_hash::Result<T> + Send + 'static,
     ) -> Result<T, Refusal> {
-        let hasher = Arc::clone(&self.hashers).acquire_owned();
-        let Ok(Ok(hasher)) = time::timeout_at(deadline.into(), hasher).await else {
-            return Err(Refusal::overloaded());
-        };
+        let hasher = time::timeout_at(deadline.into(), self.hashers.acquire()).await;
+        let Ok(Ok(hasher)) = hasher else { return Err(Refusal::overloaded()) };
         let worked = task::spawn_blocking(move || {
-            let _until_done = hasher;
-            work()
+            let begun = Instant::now();
+            let result = work();
+            hasher.rest(begun.elapsed());
+            result
         });
         match worked.await {
             Ok(Ok(result)) => Ok(result),

@@ -1,13 +1,9 @@
-//! Forgets attempts and links that count no longer, as a supervised child.
+//! Drops what counts no longer (attempts, links, sessions, revocations, old entries of the audit log), as a
+//! supervised child.
 
 use std::{sync::Arc, time::Duration};
 
-use actor_runtime::{
-    background::{self, LoopResult},
-    database,
-    supervisor::Child,
-};
-use tokio::time;
+use actor_runtime::{background, database, supervisor::Child};
 
 use crate::service::Service;
 
@@ -19,24 +15,20 @@ const BATCH: i64 = 2_000;
 /// The child.
 pub(crate) fn child(service: &Arc<Service>) -> Child {
     let service = Arc::clone(service);
-    background::child("credentials purge", move |stop| {
+    background::every("users purge", EVERY, move || {
         let service = Arc::clone(&service);
         async move {
-            let purge = async {
-                loop {
-                    match service.purge_credentials(BATCH).await {
-                        Ok(false) => continue,
-                        Ok(true) => {}
-                        Err(error) => {
-                            let cause = database::describe(&error);
-                            tracing::warn!(%cause, "could not forget old attempts");
-                        }
+            loop {
+                match service.purge(BATCH).await {
+                    Ok(false) => {}
+                    Ok(true) => break,
+                    Err(error) => {
+                        let cause = database::describe(&error);
+                        tracing::warn!(%cause, "could not drop what counts no longer");
+                        break;
                     }
-                    time::sleep(EVERY).await;
                 }
-            };
-            stop.run_until_cancelled(purge).await;
-            LoopResult::Ok(())
+            }
         }
     })
 }

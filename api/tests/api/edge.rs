@@ -72,6 +72,19 @@ async fn every_status_has_the_headers() {
 }
 
 #[tokio::test]
+async fn who_gets_no_connection_gets_the_headers_and_a_problem() {
+    let response = TestResponse(api::no_connection());
+    assert_headers(&response);
+    response.assert_header("connection", "close");
+    response.assert_header("retry-after", "1");
+    response.assert_content_type("application/problem+json");
+    let request_id = response.0.header("x-request-id").expect("an id").to_owned();
+    let (status, problem) = read(response).await;
+    assert_eq!((status, &problem["type"]), (503, &json!("/problems/overloaded")));
+    assert_eq!((&problem["request_id"], &problem["instance"]), (&json!(request_id), &json!("")));
+}
+
+#[tokio::test]
 async fn unknown_paths_are_404_and_wrong_methods_405_with_allow() {
     let api = Api::new();
     for path in [

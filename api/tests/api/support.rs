@@ -58,6 +58,7 @@ impl Api {
             x: signer.public.clone(),
             fetches: AtomicUsize::new(0),
             is_away: AtomicBool::new(false),
+            is_mute: AtomicBool::new(false),
             revoked: Mutex::default(),
             exchanges: AtomicUsize::new(0),
             api_tokens: Mutex::default(),
@@ -102,6 +103,8 @@ pub(crate) struct KeyHolder {
     x: String,
     pub(crate) fetches: AtomicUsize,
     pub(crate) is_away: AtomicBool,
+    /// Whether it cannot say which sessions ended.
+    pub(crate) is_mute: AtomicBool,
     pub(crate) revoked: Mutex<Vec<SessionId>>,
     pub(crate) exchanges: AtomicUsize,
     /// API tokens with the access tokens that they stand for.
@@ -142,6 +145,9 @@ impl Transport<UsersMailbox> for KeyHolder {
     ) -> BoxFuture<'_, Result<Opened, Refusal>> {
         let port = match message {
             UsersMailbox::GetSigningKeys(_, port) => port,
+            UsersMailbox::ListRevocations(..) if self.is_mute.load(Ordering::SeqCst) => {
+                return Box::pin(future::ready(Err(Refusal::unavailable())));
+            }
             UsersMailbox::ListRevocations(_, port) => {
                 port.answer(Ok(self.revocations()));
                 return delivered();

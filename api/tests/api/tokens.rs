@@ -193,6 +193,27 @@ async fn a_good_token_is_taken_within_the_leeway() {
 }
 
 #[tokio::test]
+async fn a_token_that_was_taken_opens_nothing_to_its_likes_and_not_for_ever() {
+    let api = Api::new();
+    // It lives as long as clocks may differ.
+    let token = api.signer.token(&with(&Signer::claims(), "exp", json!(now())));
+    assert_eq!(status_of(&api, &token).await, StatusCode::SERVICE_UNAVAILABLE);
+    let (message, signature) = token.rsplit_once('.').unwrap();
+    let (_, forged) = signature.split_at(1);
+    for likes in [format!("{message}.A{forged}"), format!("{message}."), format!("{token}A")] {
+        if likes != token {
+            assert_eq!(status_of(&api, &likes).await, StatusCode::UNAUTHORIZED);
+        }
+    }
+    let refused = async {
+        while status_of(&api, &token).await != StatusCode::UNAUTHORIZED {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), refused).await.unwrap();
+}
+
+#[tokio::test]
 async fn every_forged_token_gets_the_same_401() {
     let api = Api::new();
     let signer = &api.signer;
@@ -206,6 +227,10 @@ async fn every_forged_token_gets_the_same_401() {
         "instance": PATH,
         "request_id": "test",
     });
+    // A good one of the same claims was taken before.
+    let good = status_of(&api, &signer.token(&Signer::claims())).await;
+    assert_eq!(good, StatusCode::SERVICE_UNAVAILABLE);
+    api.cycles.calls.lock().unwrap().clear();
     for token in forged {
         let request = api.client.get(PATH).header("x-request-id", "test");
         let response = request.header("authorization", format!("Bearer {token}")).send().await;
@@ -290,6 +315,28 @@ async fn whoever_starts_hears_who_was_turned_out_before_letting_anybody_in() {
     api.users.revoked.lock().unwrap().push(SessionId::parse(SESSION).unwrap());
     let token = api.signer.token(&Signer::claims());
     assert_eq!(status_of(&api, &token).await, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn whoever_cannot_hear_who_was_turned_out_lets_nobody_in() {
+    let api = Api::new();
+    api.users.is_mute.store(true, Ordering::SeqCst);
+    api.users.revoked.lock().unwrap().push(SessionId::parse(SESSION).unwrap());
+    let other = with(&Signer::claims(), "sid", json!("00000000-0000-4000-8000-000000000000"));
+    for claims in [Signer::claims(), other] {
+        let token = api.signer.token(&claims);
+        assert_eq!(status_of(&api, &token).await, StatusCode::SERVICE_UNAVAILABLE);
+    }
+    assert!(api.cycles.calls.lock().unwrap().is_empty(), "the good one did not pass either");
+    // It asks again, and then it knows.
+    api.users.is_mute.store(false, Ordering::SeqCst);
+    let token = api.signer.token(&Signer::claims());
+    let refused = async {
+        while status_of(&api, &token).await != StatusCode::UNAUTHORIZED {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), refused).await.unwrap();
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use crate::harness::{
     Client, Person,
     canaries::MARK,
     client::{Answer, PASSWORD},
+    wait,
 };
 
 /// Lengths of the cycles; one start was forgotten.
@@ -111,9 +112,14 @@ impl Planted {
 /// Signs in as a device that has the mark in its name.
 async fn sign_in(client: &Client, mark: &str) -> Person {
     let body = json!({"email": format!("{mark}@example.org"), "password": PASSWORD});
-    let request = client.request(Method::POST, "/api/users/login").json(&body);
-    let request = request.header("User-Agent", format!("{mark}device"));
-    client.signed_in(&Answer::of(request).await.expect(StatusCode::OK))
+    let answer = wait::until("somebody to have the time for a sign-in", || async {
+        let request = client.request(Method::POST, "/api/users/login").json(&body);
+        let request = request.header("User-Agent", format!("{mark}device"));
+        let answer = Answer::of(request).await;
+        (![503, 504].contains(&answer.status.as_u16())).then_some(answer)
+    })
+    .await;
+    client.signed_in(&answer.expect(StatusCode::OK))
 }
 
 async fn log_symptom(person: &Person, mark: &str, cycle: i64, day: &str) -> (i64, i64) {

@@ -109,9 +109,12 @@ async fn leave(people: &[Person]) -> Vec<String> {
     let mut receipts = Vec::new();
     for some in people.chunks(AT_ONCE) {
         let leaving = some.iter().map(|person| async move {
-            // It may be a while since they came.
-            let session = person.refresh().await.expect(StatusCode::OK);
-            let person = person.client.signed_in(&session);
+            // It may be a while since they came. Who is not answered in time asks again.
+            let session = wait::until("the session to go on", || async {
+                let answer = person.refresh().await;
+                (![503, 504].contains(&answer.status.as_u16())).then_some(answer)
+            });
+            let person = person.client.signed_in(&session.await.expect(StatusCode::OK));
             let writes = (3..=6).map(|month| {
                 let body = json!({"start_date": format!("2024-{month:02}-01")});
                 let person = &person;

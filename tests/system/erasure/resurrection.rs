@@ -106,11 +106,19 @@ async fn nobody_comes_back(shape: Shape, count: usize) {
     for receipt in &receipts {
         complete(&app, receipt).await;
     }
-    let late = events_of_all(&people);
+    let mut late = events_of_all(&people);
+    // Erasing is for good: an event that users knows nothing of erases nobody.
+    let stays = app.client().somebody().await;
+    let (_, version) = stays.log_cycle("2024-01-01", None).await;
+    let about_stays = events_of_all(std::slice::from_ref(&stays)).into_iter();
+    late.extend(about_stays.filter(|(subject, _)| subject.starts_with("user.erased.")));
     for _ in 0..2 {
         publish_again(&app, &late).await;
     }
     settle(&app).await;
+    stays.prediction_at(version).await;
+    stays.log_cycle("2024-01-29", None).await;
+    stays.get("/api/notifications/preferences").await.expect(StatusCode::OK);
     let mut left = Vec::new();
     for person in &people {
         for domain in DOMAINS {

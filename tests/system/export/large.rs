@@ -94,6 +94,7 @@ async fn hostile_files_are_refused_and_nothing_of_them_is_stored() {
     let good = export(&ada).await;
     let eve = app.client().register("eve").await;
     texts_that_are_no_document(&eve, &good).await;
+    dense_ones_take_no_more_memory_than_others(&app, &eve).await;
     let changed = |pointer: &str, value: Value| {
         let mut document = good.clone();
         *document.pointer_mut(pointer).unwrap_or_else(|| panic!("{pointer}")) = value;
@@ -168,6 +169,25 @@ async fn texts_that_are_no_document(person: &Person, good: &Value) {
     import_text(person, padded(most + 1)).await.problem_of(413, "body-too-large");
     let small = "{}".to_owned() + &" ".repeat(most - 2);
     import_text(person, small).await.problem_of(422, "invalid-input");
+}
+
+/// What is short as text and long in memory, and what is wrong a hundred thousand times.
+async fn dense_ones_take_no_more_memory_than_others(app: &App, person: &Person) {
+    let [pid] = app.pids()[..] else { panic!("one process") };
+    fs::write(format!("/proc/{pid}/clear_refs"), "5").unwrap();
+    let before = peak_kib(pid);
+    let list = |item: &str, bytes: usize| {
+        format!("{{\"cycles\":[{}0]}}", format!("{item},").repeat(bytes / (item.len() + 1)))
+    };
+    for item in ["{\"a\":0}", "[0]", "{}", "0"] {
+        let dense = list(item, 5 * 1024 * 1024 - 100);
+        import_text(person, dense).await.problem_of(400, "malformed-body");
+    }
+    let wrong = import_text(person, list("{}", 400_000)).await.problem_of(422, "invalid-input");
+    assert_eq!(wrong["errors"].as_array().unwrap().len(), 20);
+    let grown_by = peak_kib(pid).saturating_sub(before);
+    println!("dense documents grew the process by {grown_by} KiB");
+    assert!(grown_by < 180 * 1024, "{grown_by} KiB");
 }
 
 async fn nothing_is_there(person: &Person) {

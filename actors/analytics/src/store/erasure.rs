@@ -1,7 +1,7 @@
 //! Tombstones, and taking everything of a user away.
 
 use chrono::{DateTime, Utc};
-use contracts::{UserId, Version, events::ChangedUser};
+use contracts::UserId;
 use sqlx::{PgConnection, PgPool};
 
 /// Takes everything of a user away. The row that stays is the tombstone, and empty: its lock is what
@@ -24,9 +24,9 @@ pub(crate) async fn user_erase_in_txn(
                erased_at = coalesce(erased_at, $2),
                applied_version = DEFAULT, model_number = DEFAULT, person_version = NULL,
                date_of_birth = NULL, forecast_day = NULL, forecast_due = NULL, known = NULL,
-               replaced_as_believed = DEFAULT, forget_before = NULL, total_cycles = DEFAULT,
-               average_cycle_length = NULL, average_period_length = NULL,
-               cycle_regularity = DEFAULT
+               replaced_version = NULL, replaced_as_believed = DEFAULT, forget_before = NULL,
+               total_cycles = DEFAULT, average_cycle_length = NULL,
+               average_period_length = NULL, cycle_regularity = DEFAULT
            WHERE user_id = $1"#,
         user_id,
         at,
@@ -43,27 +43,14 @@ pub(crate) async fn user_erase_in_txn(
     Ok(())
 }
 
-/// Keeps those who have no tombstone.
-pub(crate) async fn erased_list_missing(
-    pool: &PgPool,
-    users: &[ChangedUser],
-) -> Result<Vec<ChangedUser>, sqlx::Error> {
-    let (ids, versions): (Vec<i64>, Vec<i64>) =
-        users.iter().map(|user| (user.user_id.get(), user.version.get())).unzip();
-    let rows = sqlx::query!(
-        r#"SELECT owner.user_id AS "user_id!", owner.version AS "version!"
-           FROM unnest($1::bigint[], $2::bigint[]) AS owner(user_id, version)
-           WHERE NOT EXISTS (SELECT FROM subject
-                             WHERE subject.user_id = owner.user_id AND erased_at IS NOT NULL)
-           ORDER BY owner.user_id"#,
-        &ids,
-        &versions,
+/// Those of these users who have a tombstone.
+pub(crate) async fn erased_of(pool: &PgPool, users: &[UserId]) -> Result<Vec<UserId>, sqlx::Error> {
+    let users: Vec<i64> = users.iter().map(|user_id| user_id.get()).collect();
+    let erased = sqlx::query_scalar!(
+        "SELECT user_id FROM subject WHERE user_id = ANY($1) AND erased_at IS NOT NULL",
+        &users,
     )
     .fetch_all(pool)
     .await?;
-    let missing = rows.into_iter().map(|row| ChangedUser {
-        user_id: UserId::new(row.user_id),
-        version: Version::new(row.version),
-    });
-    Ok(missing.collect())
+    Ok(erased.into_iter().map(UserId::new).collect())
 }

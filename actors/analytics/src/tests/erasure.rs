@@ -7,27 +7,18 @@ use contracts::{UserId, Version, events::Topic};
 use futures::future::join_all;
 use sqlx::PgPool;
 
-use super::{Owner, Process, Settings, call, database, deliver, eventually, user};
+use super::{Owner, Process, Settings, call, database, deliver, eventually, held::held, user};
 use crate::user::Wanted;
 
 /// How many rows there are of a user, an empty tombstone aside, and how many tombstones.
 async fn rows(pool: &PgPool, user_id: UserId) -> (i64, i64) {
-    let row = sqlx::query!(
-        r#"SELECT (SELECT count(*) FROM prediction WHERE user_id = $1)
-                  + (SELECT count(*) FROM cycle_analytics WHERE user_id = $1)
-                  + (SELECT count(*) FROM outbox WHERE user_id = $1)
-                  + (SELECT count(*) FROM subject WHERE user_id = $1 AND
-                         (erased_at IS NULL OR known IS NOT NULL OR date_of_birth IS NOT NULL
-                          OR total_cycles > 0 OR average_cycle_length IS NOT NULL
-                          OR applied_version > 0 OR forecast_day IS NOT NULL)) AS "rows!",
-                  (SELECT count(*) FROM subject WHERE user_id = $1 AND erased_at IS NOT NULL)
-                      AS "tombstones!""#,
-        user_id.get(),
-    )
-    .fetch_one(pool)
-    .await
-    .unwrap();
-    (row.rows, row.tombstones)
+    held(pool, user_id).await.counts()
+}
+
+/// Users has erased somebody, and tells of it.
+async fn tell_erased(process: &Process, owner: &Owner, user_id: UserId) {
+    owner.erased.lock().unwrap().entry(user_id).or_default();
+    deliver(process, Topic::UserErased, user_id, 1).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -40,9 +31,10 @@ async fn nothing_is_left_but_a_tombstone_and_others_are_untouched() {
             process.wake(whose, version).await.unwrap();
         }
     }
-    assert!(rows(&process.pool, user(1)).await.0 > 5);
+    let everything = held(&process.pool, user(1)).await;
+    assert_eq!(everything.empty_tables(), [""; 0]);
     owner.forget(user(1));
-    deliver(&process, Topic::UserErased, user(1), 1).await;
+    tell_erased(&process, &owner, user(1)).await;
     assert_eq!(rows(&process.pool, user(1)).await, (0, 1));
     process.assert_stored(&owner, user(2)).await;
     assert_eq!(owner.erased.lock().unwrap().get(&user(1)), Some(&1));
@@ -52,7 +44,7 @@ async fn nothing_is_left_but_a_tombstone_and_others_are_untouched() {
     // What is late is settled, in one delivery each, and changes nothing.
     deliver(&process, Topic::CycleChanged, user(1), 9).await;
     deliver(&process, Topic::UserChanged, user(1), 9).await;
-    deliver(&process, Topic::UserErased, user(1), 2).await;
+    tell_erased(&process, &owner, user(1)).await;
     for wanted in [Wanted::Current, Wanted::CurrentPerson, Wanted::Day(process.today)] {
         process.waker.wake(&call(), user(1), wanted).await.unwrap();
     }
@@ -71,7 +63,7 @@ async fn a_wake_up_about_somebody_whose_facts_are_gone_is_settled() {
     process.wake(user(1), version).await.unwrap();
     owner.forget(user(1));
     process.wake(user(1), version + 1).await.unwrap();
-    deliver(&process, Topic::UserErased, user(1), 1).await;
+    tell_erased(&process, &owner, user(1)).await;
     assert_eq!(rows(&process.pool, user(1)).await, (0, 1));
 }
 
@@ -93,8 +85,8 @@ async fn recomputations_that_race_with_the_erasure_leave_nothing() {
         let wakes = [&one, &two, &one, &two].map(|process| process.wake(whose, version));
         futures::join!(
             join_all(wakes),
-            deliver(&one, Topic::UserErased, whose, 1),
-            deliver(&two, Topic::UserErased, whose, 1),
+            tell_erased(&one, &owner, whose),
+            tell_erased(&two, &owner, whose),
         );
         // The owner still has everything: a tombstone is all that keeps it out.
         one.wake(whose, version).await.unwrap();

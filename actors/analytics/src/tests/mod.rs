@@ -1,6 +1,8 @@
 //! The analytics group over real actors and a real Postgres. The cycles and the users group are played
 //! by [`owner::Owner`], which answers from memory and can be told to be slow, stale or broken.
 
+#[path = "../../../runtime/tests/support/held.rs"]
+mod held;
 #[path = "../../../runtime/tests/support/postgres.rs"]
 mod postgres;
 

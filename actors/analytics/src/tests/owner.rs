@@ -232,6 +232,18 @@ impl Owner {
         ChangedPage { users: users.take(usize::try_from(request.limit).unwrap()).collect() }
     }
 
+    /// Who was erased. Whoever asks for one has heard an event; the sweeps ask for many.
+    fn erased(&self, request: &ChangedSince) -> ChangedPage {
+        let erased = self.erased.lock().unwrap();
+        if request.limit > 1 {
+            let all = erased.keys().map(|user_id| (*user_id, Version::FIRST));
+            return self.changed(all, request);
+        }
+        let next = erased.keys().find(|user_id| Some(**user_id) > request.after);
+        let user = |user_id: &UserId| ChangedUser { user_id: *user_id, version: Version::FIRST };
+        ChangedPage { users: next.map(user).into_iter().collect() }
+    }
+
     async fn answer(
         self: Arc<Self>,
         reply: contracts::ReplyPort<History>,
@@ -314,9 +326,7 @@ impl Transport<UsersMailbox> for WayToPeople {
                     reply.answer(Ok(self.0.changed(all, &request.0)));
                 }
                 UsersMailbox::ListErased(request, reply) => {
-                    let erased = self.0.erased.lock().unwrap();
-                    let all = erased.keys().map(|user_id| (*user_id, Version::FIRST));
-                    reply.answer(Ok(self.0.changed(all, &request.0)));
+                    reply.answer(Ok(self.0.erased(&request.0)));
                 }
                 UsersMailbox::ReportErased(request, reply) => {
                     *self.0.erased.lock().unwrap().entry(request.user_id).or_default() += 1;

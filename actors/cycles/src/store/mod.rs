@@ -25,9 +25,7 @@ pub(crate) use episodes::{
     episode_count, episode_delete, episode_get, episode_insert, episode_overlapping, episode_page,
     episode_update,
 };
-pub(crate) use erasure::{
-    erased_insert_in_txn, erased_is, erased_list_missing, user_delete_in_txn,
-};
+pub(crate) use erasure::{erased_insert_in_txn, erased_is, erased_of, user_delete_in_txn};
 pub(crate) use export::{export_cycles, export_episodes, export_symptoms};
 pub(crate) use gaps::{
     KeptAnswer, gap_answer_is, gap_answer_keep, gap_answers_drop, gap_answers_now,

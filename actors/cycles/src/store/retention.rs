@@ -118,37 +118,39 @@ pub(crate) async fn inputs_changed_in_all(
     Ok(())
 }
 
-/// A page of users of whom something is older than they want it kept on a day, by id.
+/// A page of users who do not want everything kept, by id, and whether something is older on a day than
+/// they want it. All of them are told, so that a statement looks at so many and no more.
 pub(crate) async fn retention_list_due(
     pool: &PgPool,
     today: NaiveDate,
     after: Option<UserId>,
     limit: i64,
-) -> Result<Vec<UserId>, sqlx::Error> {
-    let users = sqlx::query_scalar!(
-        r#"SELECT due.user_id
+) -> Result<Vec<(UserId, bool)>, sqlx::Error> {
+    let users = sqlx::query!(
+        r#"SELECT page.user_id,
+                  page.until > page.forget_before
+                  AND (EXISTS (SELECT FROM symptom
+                               WHERE symptom.user_id = page.user_id AND symptom.date < page.until)
+                       OR EXISTS (
+                           SELECT FROM episode
+                           WHERE episode.user_id = page.user_id AND episode.end_date < page.until)
+                       OR EXISTS (
+                           SELECT FROM cycle
+                           WHERE cycle.user_id = page.user_id
+                             AND coalesce(cycle.end_date, cycle.start_date) < page.until
+                             AND NOT EXISTS (SELECT FROM symptom
+                                             WHERE symptom.user_id = page.user_id
+                                               AND symptom.cycle_id = cycle.id
+                                               AND symptom.date >= page.until))) AS "is_due!"
            FROM (SELECT user_id, forget_before,
                         ($1::date - make_interval(months => months))::date AS until
-                 FROM retention WHERE user_id > $2) due
-           WHERE due.until > due.forget_before
-             AND (EXISTS (SELECT FROM symptom
-                          WHERE symptom.user_id = due.user_id AND symptom.date < due.until)
-                  OR EXISTS (SELECT FROM episode
-                             WHERE episode.user_id = due.user_id AND episode.end_date < due.until)
-                  OR EXISTS (
-                      SELECT FROM cycle
-                      WHERE cycle.user_id = due.user_id
-                        AND coalesce(cycle.end_date, cycle.start_date) < due.until
-                        AND NOT EXISTS (SELECT FROM symptom
-                                        WHERE symptom.user_id = due.user_id
-                                          AND symptom.cycle_id = cycle.id
-                                          AND symptom.date >= due.until)))
-           ORDER BY due.user_id LIMIT $3"#,
+                 FROM retention WHERE user_id > $2 ORDER BY user_id LIMIT $3) page
+           ORDER BY page.user_id"#,
         today,
         after.map_or(0, UserId::get),
         limit,
     )
     .fetch_all(pool)
     .await?;
-    Ok(users.into_iter().map(UserId::new).collect())
+    Ok(users.into_iter().map(|row| (UserId::new(row.user_id), row.is_due)).collect())
 }

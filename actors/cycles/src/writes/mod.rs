@@ -112,6 +112,11 @@ impl<C: Change> Write for Versioned<C> {
             return Ok(first);
         }
         if let Some(answer) = change.answer_if_done(connection, clock.now()).await? {
+            // To keep an answer is a write too. Erasing takes the outbox row away; one that is under
+            // way is waited for.
+            if fingerprint.is_some() && !store::user_lock_in_txn(connection, user_id).await? {
+                return Err(Refusal::unauthenticated().into());
+            }
             return self.kept(connection, &mut key, clock.now(), answer).await;
         }
         let topic = Topic::CycleChanged;

@@ -9,7 +9,7 @@ use contracts::{
 };
 use sqlx::PgConnection;
 
-use super::{Change, Stamp};
+use super::{Change, Stamp, gaps};
 use crate::{sealed::UserKey, store};
 
 /// What time has made too old is forgotten.
@@ -82,6 +82,8 @@ async fn forget(
     let before = forget_before(stamp.at, months);
     if store::old_delete_in_txn(connection, user_id, before).await? {
         store::inputs_changed_in_all(connection, user_id, stamp).await?;
+        // A cycle that stays because of a symptom may have lost its next start.
+        gaps::forget_outdated(connection, user_id, stamp).await?;
     }
     store::retention_put_in_txn(connection, user_id, months, before, stamp.at).await?;
     Ok(before)

@@ -1,6 +1,6 @@
 //! Who is erased leaves a tombstone and nothing else, and nothing that is late brings anything back.
 
-use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use contracts::{
     ErrorKind, UserId, Version,
@@ -10,11 +10,13 @@ use contracts::{
     users::ErasingGroup,
 };
 use futures::future::join_all;
-use sqlx::PgPool;
+use sqlx::PgConnection;
+use tokio::time::timeout;
 
 use crate::{
-    harness::{Group, TestApp, day, record, refused, symptom},
-    users::tell_erased,
+    harness::{Group, PATIENCE, TestApp, day, record, refused, symptom},
+    held::held,
+    users::publish_erased,
 };
 
 const USER: UserId = UserId::new(7);
@@ -38,30 +40,15 @@ async fn fill(group: &Group, user_id: UserId) {
     group.ask(user_id, SetRetention { user_id, months: Some(600) }).await.unwrap();
 }
 
-/// The tables that hold something of a user, from the catalogue, so that a new one cannot be
-/// forgotten.
-#[expect(clippy::disallowed_methods, reason = "a test asks the catalogue for its tables")]
-async fn tables_with(pool: &PgPool, user_id: UserId) -> BTreeSet<String> {
-    let tables: Vec<String> = sqlx::query_scalar(
-        "SELECT table_name::text FROM information_schema.columns
-         WHERE table_schema = 'public' AND column_name = 'user_id'",
-    )
-    .fetch_all(pool)
-    .await
-    .unwrap();
-    let mut found = BTreeSet::new();
-    for table in tables {
-        let count = format!("SELECT count(*) FROM {table} WHERE user_id = $1");
-        let count: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(count))
-            .bind(user_id.get())
-            .fetch_one(pool)
-            .await
-            .unwrap();
-        if count > 0 {
-            found.insert(table);
-        }
-    }
-    found
+/// The rows of one who is no more.
+async fn assert_erased(app: &TestApp, user_id: UserId) {
+    let held = held(&app.pool, user_id).await;
+    assert_eq!(held.counts(), (0, 1), "{user_id}: {held:?}");
+}
+
+#[expect(clippy::disallowed_methods, reason = "a test may do what no domain does")]
+async fn execute(connection: &mut PgConnection, statements: &'static str) {
+    sqlx::raw_sql(statements).execute(connection).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -70,11 +57,11 @@ async fn nothing_is_left_but_a_tombstone_and_others_are_untouched() {
     for user in [USER, OTHER] {
         fill(&app.group, user).await;
     }
-    let everything = tables_with(&app.pool, OTHER).await;
-    assert!(everything.len() >= 6, "{everything:?}");
-    tell_erased(&app.group.bus, USER).await;
-    assert_eq!(tables_with(&app.pool, USER).await, BTreeSet::from(["erased".to_owned()]));
-    assert_eq!(tables_with(&app.pool, OTHER).await, everything);
+    let everything = held(&app.pool, OTHER).await;
+    assert_eq!(everything.empty_tables(), ["erased"]);
+    app.users.tell_erased(&app.group.bus, USER).await;
+    assert_erased(&app, USER).await;
+    assert_eq!(held(&app.pool, OTHER).await, everything);
     assert_eq!(app.users.reports(), [(USER, ErasingGroup::Cycles)]);
 
     let history = app.group.history(USER).await;
@@ -82,8 +69,8 @@ async fn nothing_is_left_but_a_tombstone_and_others_are_untouched() {
     assert_eq!(history.version, Version::ZERO);
     assert!(!app.group.history(OTHER).await.erased);
     // Once more is as good as once, and is reported again.
-    tell_erased(&app.group.bus, USER).await;
-    assert_eq!(tables_with(&app.pool, USER).await, BTreeSet::from(["erased".to_owned()]));
+    app.users.tell_erased(&app.group.bus, USER).await;
+    assert_erased(&app, USER).await;
     assert_eq!(app.users.reports().len(), 2);
 }
 
@@ -91,7 +78,7 @@ async fn nothing_is_left_but_a_tombstone_and_others_are_untouched() {
 async fn no_write_is_taken_after_the_tombstone() {
     let app = TestApp::start().await;
     fill(&app.group, USER).await;
-    tell_erased(&app.group.bus, USER).await;
+    app.users.tell_erased(&app.group.bus, USER).await;
     let again = record(USER, "2025-03-07", None);
     for answer in [
         app.group.ask(USER, again.clone()).await,
@@ -104,7 +91,7 @@ async fn no_write_is_taken_after_the_tombstone() {
     assert_eq!(refused(app.group.ask(USER, set).await).kind, ErrorKind::Unauthenticated);
     let kept = app.group.ask(USER, GetRetention { user_id: USER }).await.unwrap();
     assert!(kept == Retention { months: None, forget_before: None });
-    assert_eq!(tables_with(&app.pool, USER).await, BTreeSet::from(["erased".to_owned()]));
+    assert_erased(&app, USER).await;
 }
 
 /// Writes of the user are under way in two processes while the erasure comes, twice.
@@ -123,11 +110,13 @@ async fn writes_that_race_with_the_erasure_leave_nothing() {
             if round % 3 == 0 {
                 app.group.record(user, "2020-01-01", None).await.unwrap();
             }
-            futures::join!(tell_erased(&app.group.bus, user), tell_erased(&other.bus, user));
+            futures::join!(
+                app.users.tell_erased(&app.group.bus, user),
+                app.users.tell_erased(&other.bus, user)
+            );
         };
         futures::join!(join_all(writes), erased);
-        let left = tables_with(&app.pool, user).await;
-        assert_eq!(left, BTreeSet::from(["erased".to_owned()]), "round {round}");
+        assert_erased(&app, user).await;
     }
 }
 
@@ -140,25 +129,97 @@ async fn a_restored_database_is_swept_at_the_start() {
     app.users.erase(USER);
     let _later = app.another_group().await;
     app.users.reported().await;
-    assert_eq!(tables_with(&app.pool, USER).await, BTreeSet::from(["erased".to_owned()]));
-    assert!(tables_with(&app.pool, OTHER).await.contains("cycle"));
+    assert_erased(&app, USER).await;
+    assert!(held(&app.pool, OTHER).await.rows["cycle"] > 0);
 }
 
 /// It is settled only when users has heard of it.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_erasure_is_reported_once_users_is_back() {
+async fn an_erasure_is_reported_until_it_is_heard() {
     let app = TestApp::start().await;
     fill(&app.group, USER).await;
-    app.users.set_away(true);
-    let telling = tell_erased(&app.group.bus, USER);
+    app.users.set_deaf(true);
+    let telling = app.users.tell_erased(&app.group.bus, USER);
     let back = async {
         app.until("it is erased all the same", async || {
-            tables_with(&app.pool, USER).await == BTreeSet::from(["erased".to_owned()])
+            held(&app.pool, USER).await.counts() == (0, 1)
         })
         .await;
         assert!(app.users.reports().is_empty());
-        app.users.set_away(false);
+        app.users.set_deaf(false);
     };
     futures::join!(telling, back);
     assert!(!app.users.reports().is_empty());
+}
+
+/// Erasing is for good, so an event alone is not believed: it may be of another database, or anybody's.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_that_users_does_not_confirm_erases_nobody() {
+    let app = TestApp::start().await;
+    fill(&app.group, USER).await;
+    let before = held(&app.pool, USER).await;
+    // The next one was erased indeed.
+    app.users.tell_erased(&app.group.bus, OTHER).await;
+    publish_erased(&app.group.bus, USER).await;
+    assert_eq!(held(&app.pool, USER).await, before);
+    assert_eq!(app.users.reports(), [(OTHER, ErasingGroup::Cycles)]);
+    app.group.record(USER, "2025-03-07", None).await.unwrap();
+}
+
+/// An erasure is done as a whole however much there is: the time limit of other statements is not its.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_takes_long_to_delete_is_deleted_all_the_same() {
+    let app = TestApp::start().await;
+    fill(&app.group, USER).await;
+    // As if there were so much that it takes half a minute.
+    let slow = "CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$
+                BEGIN
+                    IF current_setting('statement_timeout')::interval < '30 s' THEN
+                        RAISE EXCEPTION USING ERRCODE = '57014';
+                    END IF;
+                    RETURN NULL;
+                END $$;
+                CREATE TRIGGER slow AFTER DELETE ON symptom EXECUTE FUNCTION slow()";
+    execute(&mut app.pool.acquire().await.unwrap(), slow).await;
+    let telling = app.users.tell_erased(&app.group.bus, USER);
+    timeout(PATIENCE, telling).await.expect("it is erased");
+    assert_erased(&app, USER).await;
+}
+
+/// Who says the same once more changes nothing, but to keep the answer to a key is a write all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_that_is_kept_waits_for_the_erasure() {
+    let app = TestApp::start().await;
+    fill(&app.group, USER).await;
+    let cycle_id = app.group.list(USER).await.last().unwrap().id;
+    let mut erasing = app.pool.begin().await.unwrap();
+    let statements = "SET LOCAL idle_in_transaction_session_timeout = 0;
+                      DELETE FROM idempotency WHERE user_id = 7;
+                      DELETE FROM gap_answer WHERE user_id = 7;
+                      DELETE FROM outbox WHERE user_id = 7;
+                      INSERT INTO erased VALUES (7, now())";
+    execute(&mut erasing, statements).await;
+    let (next_start, answer) = (Some(day("2025-02-07")), GapAnswer::NoneMissed);
+    let again = AnswerGap { user_id: USER, cycle_id, next_start, answer };
+    let is_answered = AtomicBool::new(false);
+    let asking = async {
+        let answer = app.group.ask_with_key(USER, "another-key", again).await;
+        is_answered.store(true, Ordering::Relaxed);
+        answer
+    };
+    let erasure = async {
+        app.until("the answer waits, or is there", async || {
+            let waits = sqlx::query_scalar!(
+                r#"SELECT EXISTS (SELECT FROM pg_stat_activity
+                                  WHERE datname = current_database() AND wait_event_type = 'Lock')
+                       AS "waits!""#
+            );
+            is_answered.load(Ordering::Relaxed) || waits.fetch_one(&app.pool).await.unwrap()
+        })
+        .await;
+        erasing.commit().await.unwrap();
+    };
+    let (answered, ()) = futures::join!(asking, erasure);
+    assert!(answered.is_err());
+    assert_eq!(held(&app.pool, USER).await.rows["idempotency"], 0);
 }

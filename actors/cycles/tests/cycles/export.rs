@@ -13,10 +13,7 @@ use contracts::{
     },
 };
 
-use crate::{
-    harness::{Group, TestApp, day, refused, symptom},
-    users::tell_erased,
-};
+use crate::harness::{Group, TestApp, day, refused, symptom};
 
 const ADA: UserId = UserId::new(1);
 const EVE: UserId = UserId::new(2);
@@ -269,7 +266,7 @@ async fn retention_and_erasure_are_respected() {
     }
     group.ask(EVE, SetRetention { user_id: EVE, months: Some(3) }).await.unwrap();
     assert!(held(group, EVE).await.symptoms.is_empty());
-    tell_erased(&group.bus, EVE).await;
+    app.users.tell_erased(&group.bus, EVE).await;
     app.until("the user to be erased", async || {
         let request = ExportCycles { user_id: EVE, after: ExportCursor::Cycles(None) };
         group.ask(EVE, request).await.unwrap().version == contracts::Version::ZERO

@@ -5,6 +5,8 @@
     reason = "a test ends at what it did not expect"
 )]
 
+#[path = "../../../runtime/tests/support/held.rs"]
+mod held;
 #[path = "../../../runtime/tests/support/postgres.rs"]
 mod postgres;
 #[path = "../../../runtime/tests/support/erasing_users.rs"]

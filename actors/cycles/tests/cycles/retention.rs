@@ -4,7 +4,10 @@ use actor_runtime::clock::Clock;
 use chrono::{Days, Months, NaiveDate};
 use contracts::{
     ErrorKind, UserId,
-    cycles::{EpisodeKind, GetRetention, ListEpisodes, ListSymptoms, RecordEpisode, SetRetention},
+    cycles::{
+        AnswerGap, EpisodeKind, GapAnswer, GetRetention, ListEpisodes, ListSymptoms, RecordEpisode,
+        SetRetention,
+    },
 };
 
 use crate::harness::{ALL, Group, TestApp, refused, symptom};
@@ -20,7 +23,11 @@ fn days_ago(days: u64) -> String {
 }
 
 async fn starts(group: &Group) -> Vec<String> {
-    group.list(USER).await.into_iter().map(|cycle| cycle.start_date.to_string()).collect()
+    starts_of(group, USER).await
+}
+
+async fn starts_of(group: &Group, user_id: UserId) -> Vec<String> {
+    group.list(user_id).await.into_iter().map(|cycle| cycle.start_date.to_string()).collect()
 }
 
 async fn set(group: &Group, months: Option<i16>) -> (Option<NaiveDate>, i64) {
@@ -124,6 +131,58 @@ async fn the_job_forgets_what_has_become_too_old() {
         "one write like any other"
     );
     assert_eq!(app.group.history(other).await.version, untouched);
+}
+
+/// One whose rows cannot be deleted keeps nobody else's.
+#[tokio::test(flavor = "multi_thread")]
+#[expect(clippy::disallowed_methods, reason = "a test may do what no domain does")]
+async fn one_who_cannot_be_served_holds_nobody_up() {
+    let app = TestApp::start().await;
+    let later = UserId::new(8);
+    for user_id in [USER, later] {
+        let set = SetRetention { user_id, months: Some(12) };
+        app.group.ask(user_id, set).await.unwrap();
+        for days in [800, 5] {
+            app.group.record(user_id, &days_ago(days), None).await.unwrap();
+        }
+    }
+    sqlx::query!("UPDATE retention SET forget_before = forget_before - 30")
+        .execute(&app.pool)
+        .await
+        .unwrap();
+    // As if it took too long, each time.
+    let too_long = "CREATE FUNCTION too_long() RETURNS trigger LANGUAGE plpgsql AS $$
+                        BEGIN RAISE EXCEPTION USING ERRCODE = '57014'; END $$;
+                    CREATE TRIGGER too_long BEFORE DELETE ON cycle FOR EACH ROW
+                        WHEN (OLD.user_id = 7) EXECUTE FUNCTION too_long()";
+    sqlx::raw_sql(too_long).execute(&app.pool).await.unwrap();
+    let _looks_at_its_start = app.another_group().await;
+    app.until("the other's is forgotten", async || {
+        starts_of(&app.group, later).await == [days_ago(5)]
+    })
+    .await;
+    assert_eq!(starts(&app.group).await, [days_ago(5), days_ago(800)]);
+}
+
+/// A cycle that stays because of a symptom loses its next start, and what was said about that gap.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_said_about_a_gap_goes_with_its_end() {
+    let app = TestApp::start().await;
+    let group = &app.group;
+    let before = today().checked_sub_months(Months::new(12)).unwrap();
+    let age = u64::try_from((today() - before).num_days()).unwrap();
+    let cycle_id = group.record(USER, &days_ago(age + 60), None).await.unwrap().cycle.id;
+    group.ask(USER, symptom(USER, cycle_id, &days_ago(age - 1))).await.unwrap();
+    for days in [age + 20, age - 10] {
+        group.record(USER, &days_ago(days), None).await.unwrap();
+    }
+    let next_start = Some(today() - Days::new(age + 20));
+    let answer = GapAnswer::NoneMissed;
+    group.ask(USER, AnswerGap { user_id: USER, cycle_id, next_start, answer }).await.unwrap();
+    set(group, Some(12)).await;
+    assert_eq!(starts(group).await, [days_ago(age - 10), days_ago(age + 60)]);
+    let kept = sqlx::query_scalar!(r#"SELECT count(*) AS "count!" FROM gap_answer"#);
+    assert_eq!(kept.fetch_one(&app.pool).await.unwrap(), 0);
 }
 
 #[tokio::test(flavor = "multi_thread")]

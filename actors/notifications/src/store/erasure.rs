@@ -1,7 +1,7 @@
 //! Tombstones, and taking everything of a user away.
 
 use chrono::{DateTime, NaiveDate, Utc};
-use contracts::{UserId, Version, events::ChangedUser};
+use contracts::UserId;
 use sqlx::{PgConnection, PgPool};
 
 /// Takes everything of a user away. The row that stays is the tombstone, and empty. The caller holds
@@ -50,27 +50,14 @@ pub(crate) async fn notification_delete_before_in_txn(
     Ok(())
 }
 
-/// Keeps those who have no tombstone.
-pub(crate) async fn erased_list_missing(
-    pool: &PgPool,
-    users: &[ChangedUser],
-) -> Result<Vec<ChangedUser>, sqlx::Error> {
-    let ids: Vec<i64> = users.iter().map(|user| user.user_id.get()).collect();
-    let versions: Vec<i64> = users.iter().map(|user| user.version.get()).collect();
-    let rows = sqlx::query!(
-        r#"SELECT owner.user_id AS "user_id!", owner.version AS "version!"
-           FROM unnest($1::bigint[], $2::bigint[]) AS owner (user_id, version)
-           WHERE NOT EXISTS (SELECT FROM subject
-                             WHERE subject.user_id = owner.user_id AND erased_at IS NOT NULL)
-           ORDER BY owner.user_id"#,
-        &ids,
-        &versions,
+/// Those of these users who have a tombstone.
+pub(crate) async fn erased_of(pool: &PgPool, users: &[UserId]) -> Result<Vec<UserId>, sqlx::Error> {
+    let users: Vec<i64> = users.iter().map(|user_id| user_id.get()).collect();
+    let erased = sqlx::query_scalar!(
+        "SELECT user_id FROM subject WHERE user_id = ANY($1) AND erased_at IS NOT NULL",
+        &users,
     )
     .fetch_all(pool)
     .await?;
-    let missing = rows.into_iter().map(|row| ChangedUser {
-        user_id: UserId::new(row.user_id),
-        version: Version::new(row.version),
-    });
-    Ok(missing.collect())
+    Ok(erased.into_iter().map(UserId::new).collect())
 }

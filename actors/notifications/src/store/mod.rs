@@ -6,9 +6,7 @@ mod notification;
 mod preferences;
 mod subject;
 
-pub(crate) use erasure::{
-    erased_list_missing, notification_delete_before_in_txn, user_erase_in_txn,
-};
+pub(crate) use erasure::{erased_of, notification_delete_before_in_txn, user_erase_in_txn};
 pub(crate) use notification::{
     notification_get, notification_list_for_user, reminder_cancel_in_txn, reminder_list_in_txn,
     reminder_put_in_txn,

@@ -9,7 +9,7 @@ use contracts::{
 };
 use futures::future::join_all;
 
-use crate::support::{World, refusal, snapshot, start, users::tell_erased};
+use crate::support::{World, held::held, refusal, snapshot, start};
 
 const USER: UserId = UserId::new(7);
 const OTHER: UserId = UserId::new(8);
@@ -32,22 +32,7 @@ async fn fill(world: &World, user_id: UserId) {
 
 /// How many rows there are of a user, the tombstone aside, and how many tombstones.
 async fn rows(world: &World, user_id: UserId) -> (i64, i64) {
-    let row = sqlx::query!(
-        r#"SELECT (SELECT count(*) FROM notification WHERE user_id = $1)
-                  + (SELECT count(*) FROM preferences WHERE user_id = $1)
-                  + (SELECT count(*) FROM idempotency WHERE user_id = $1)
-                  + (SELECT count(*) FROM subject WHERE user_id = $1 AND
-                         (erased_at IS NULL OR applied_version + as_of_version > 0
-                          OR num_nonnulls(prediction_id, anchor_cycle_id,
-                                          predicted_start_date) > 0)) AS "rows!",
-                  (SELECT count(*) FROM subject WHERE user_id = $1 AND erased_at IS NOT NULL)
-                      AS "tombstones!""#,
-        user_id.get(),
-    )
-    .fetch_one(&world.pool)
-    .await
-    .unwrap();
-    (row.rows, row.tombstones)
+    held(&world.pool, user_id).await.counts()
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -56,11 +41,11 @@ async fn nothing_is_left_but_a_tombstone_and_others_are_untouched() {
     for user in [USER, OTHER] {
         fill(&world, user).await;
     }
-    let of_other = rows(&world, OTHER).await;
-    assert_eq!(of_other, (4, 0));
-    tell_erased(&world.assembly(0).bus, USER).await;
+    let of_other = held(&world.pool, OTHER).await;
+    assert_eq!(of_other.empty_tables(), [""; 0]);
+    world.users.tell_erased(&world.assembly(0).bus, USER).await;
     assert_eq!(rows(&world, USER).await, (0, 1));
-    assert_eq!(rows(&world, OTHER).await, of_other);
+    assert_eq!(held(&world.pool, OTHER).await, of_other);
     assert_eq!(world.users.reports(), [(USER, ErasingGroup::Notifications)]);
 
     // What is late changes nothing: wake-ups, requests, and the erasure itself.
@@ -69,7 +54,7 @@ async fn nothing_is_left_but_a_tombstone_and_others_are_untouched() {
     assert_eq!(refusal(read).kind, ErrorKind::Unauthenticated);
     let changed = world.ask_with_key("a-key", preferences(USER)).await;
     assert_eq!(refusal(changed).kind, ErrorKind::Unauthenticated);
-    tell_erased(&world.assembly(0).bus, USER).await;
+    world.users.tell_erased(&world.assembly(0).bus, USER).await;
     assert_eq!(rows(&world, USER).await, (0, 1));
     world.stop().await;
 }
@@ -96,8 +81,8 @@ async fn reads_and_writes_that_race_with_the_erasure_leave_nothing() {
         futures::join!(
             join_all(reads),
             join_all(writes),
-            tell_erased(&world.assembly(0).bus, user),
-            tell_erased(&world.assembly(1).bus, user),
+            world.users.tell_erased(&world.assembly(0).bus, user),
+            world.users.tell_erased(&world.assembly(1).bus, user),
         );
         assert_eq!(rows(&world, user).await, (0, 1), "round {round}");
     }
@@ -106,18 +91,18 @@ async fn reads_and_writes_that_race_with_the_erasure_leave_nothing() {
 
 /// It is settled only when users has heard of it.
 #[tokio::test(flavor = "multi_thread")]
-async fn an_erasure_is_reported_once_users_is_back() {
+async fn an_erasure_is_reported_until_it_is_heard() {
     let world = World::start(1).await;
     fill(&world, USER).await;
-    world.users.set_away(true);
+    world.users.set_deaf(true);
     let back = async {
         while rows(&world, USER).await != (0, 1) {
             tokio::task::yield_now().await;
         }
         assert!(world.users.reports().is_empty());
-        world.users.set_away(false);
+        world.users.set_deaf(false);
     };
-    futures::join!(tell_erased(&world.assembly(0).bus, USER), back);
+    futures::join!(world.users.tell_erased(&world.assembly(0).bus, USER), back);
     assert!(!world.users.reports().is_empty());
     world.stop().await;
 }

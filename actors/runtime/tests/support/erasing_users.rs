@@ -1,6 +1,7 @@
 //! The users group as a group asks it that erases: who was erased, and who heard that it is done.
 
 use std::{
+    collections::BTreeSet,
     sync::{
         Arc, Mutex,
         atomic::{AtomicBool, Ordering},
@@ -11,7 +12,7 @@ use std::{
 use actor_runtime::clock::Ids;
 use contracts::{
     Call, Handle, Refusal, UserId, Version,
-    events::{ChangedPage, ChangedUser, Event, SCHEMA, Topic, Verb, WakeUp},
+    events::{ChangedPage, ChangedSince, ChangedUser, Event, SCHEMA, Topic, Verb, WakeUp},
     handle::{Opened, Transport},
     users::{ErasingGroup, ReportErased, UsersMailbox},
 };
@@ -24,9 +25,10 @@ pub(crate) struct ErasingUsers(Arc<Inner>);
 
 #[derive(Default)]
 struct Inner {
-    erased: Mutex<Vec<UserId>>,
+    erased: Mutex<BTreeSet<UserId>>,
+    told: Mutex<BTreeSet<UserId>>,
     reports: Mutex<Vec<(UserId, ErasingGroup)>>,
-    is_away: AtomicBool,
+    is_deaf: AtomicBool,
 }
 
 impl ErasingUsers {
@@ -36,7 +38,14 @@ impl ErasingUsers {
 
     /// From now on the sweeps find this user.
     pub(crate) fn erase(&self, user_id: UserId) {
-        self.0.erased.lock().unwrap().push(user_id);
+        self.0.erased.lock().unwrap().insert(user_id);
+    }
+
+    /// Erases a user and tells of it, as users and its relay do. No sweep finds them, so that nobody
+    /// is erased twice by chance.
+    pub(crate) async fn tell_erased(&self, bus: &Bus, user_id: UserId) {
+        self.0.told.lock().unwrap().insert(user_id);
+        publish_erased(bus, user_id).await;
     }
 
     /// Who was reported, in the order in which it came.
@@ -53,8 +62,20 @@ impl ErasingUsers {
         }
     }
 
-    pub(crate) fn set_away(&self, is_away: bool) {
-        self.0.is_away.store(is_away, Ordering::SeqCst);
+    /// Whether it hears no reports.
+    pub(crate) fn set_deaf(&self, is_deaf: bool) {
+        self.0.is_deaf.store(is_deaf, Ordering::SeqCst);
+    }
+
+    fn list(&self, request: &ChangedSince) -> ChangedPage {
+        let mut erased = self.0.erased.lock().unwrap().clone();
+        // Whoever asks for one has heard an event; the sweeps ask for many.
+        if request.limit == 1 {
+            erased.extend(self.0.told.lock().unwrap().iter());
+        }
+        let rest = erased.into_iter().filter(|user_id| Some(*user_id) > request.after);
+        let users = rest.map(|user_id| ChangedUser { user_id, version: Version::FIRST });
+        ChangedPage { users: users.take(usize::try_from(request.limit).unwrap()).collect() }
     }
 }
 
@@ -65,18 +86,14 @@ impl Transport<UsersMailbox> for ErasingUsers {
         message: UsersMailbox,
     ) -> BoxFuture<'_, Result<Opened, Refusal>> {
         Box::pin(async move {
-            if self.0.is_away.load(Ordering::SeqCst) {
-                return Err(Refusal::unavailable());
-            }
             let opened = Opened::default();
             opened.mark();
             match message {
                 UsersMailbox::ListErased(request, reply) => {
-                    let mut erased = self.0.erased.lock().unwrap().clone();
-                    erased.retain(|user_id| Some(*user_id) > request.0.after);
-                    erased.sort_unstable();
-                    let user = |user_id| ChangedUser { user_id, version: Version::FIRST };
-                    reply.answer(Ok(ChangedPage { users: erased.into_iter().map(user).collect() }));
+                    reply.answer(Ok(self.list(&request.0)));
+                }
+                UsersMailbox::ReportErased(_, reply) if self.0.is_deaf.load(Ordering::SeqCst) => {
+                    reply.answer(Err(Refusal::unavailable()));
                 }
                 UsersMailbox::ReportErased(ReportErased { user_id, group }, reply) => {
                     self.0.reports.lock().unwrap().push((user_id, group));
@@ -89,8 +106,8 @@ impl Transport<UsersMailbox> for ErasingUsers {
     }
 }
 
-/// Delivers `user.erased` as the relay of users does: again, for as long as somebody asks for that.
-pub(crate) async fn tell_erased(bus: &Bus, user_id: UserId) {
+/// Delivers `user.erased`, again for as long as somebody asks for that.
+pub(crate) async fn publish_erased(bus: &Bus, user_id: UserId) {
     let wake_up = WakeUp {
         event_id: Ids.event_id(),
         user_id,

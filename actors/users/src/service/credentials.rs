@@ -55,8 +55,21 @@ impl Service {
         password: Password,
         bearer: Bearer<'_>,
     ) -> Result<StoredHash, Refusal> {
+        self.check_password(call, place, pointer, &password, bearer).await?;
+        place.hash(call.deadline, password).await
+    }
+
+    /// Whether a password is one that may be set.
+    pub(crate) async fn check_password(
+        &self,
+        call: &Call,
+        place: &Place<'_>,
+        pointer: &'static str,
+        password: &Password,
+        bearer: Bearer<'_>,
+    ) -> Result<(), Refusal> {
         let policy = self.password_policy;
-        if let Some(error) = policy.check_length(pointer, &password, bearer.has_second_factor) {
+        if let Some(error) = policy.check_length(pointer, password, bearer.has_second_factor) {
             return Err(Refusal::invalid(error.pointer, error.detail));
         }
         let (email, username) = (bearer.email.to_owned(), bearer.username.to_owned());
@@ -69,7 +82,7 @@ impl Service {
         if policy.refuses_guessable() && place.compute(call.deadline, is_guessable).await? {
             return Err(policy::guessable(pointer));
         }
-        place.hash(call.deadline, password).await
+        Ok(())
     }
 
     /// Changes one's own password; every other session ends, personal API tokens among them.
@@ -143,12 +156,6 @@ impl Service {
         }
         self.notify(user.email, Mail::PasswordChanged);
         Ok(())
-    }
-
-    /// Forgets attempts and links that count no longer. Says whether that was all.
-    pub(crate) async fn purge_credentials(&self, batch: i64) -> Result<bool, sqlx::Error> {
-        let dropped = store::credentials_purge(&self.pool, self.clock.now(), batch).await?;
-        Ok(dropped < batch.unsigned_abs())
     }
 
     /// Tells somebody of what was done to their account, if mail can be sent; nobody waits for it.

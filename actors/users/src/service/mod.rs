@@ -212,6 +212,8 @@ fn refusal_of(error: WriteError) -> Refusal {
     match error {
         WriteError::Refused(refusal) => refusal,
         WriteError::Raced => Refusal::overloaded(),
+        // The account that it was for was erased meanwhile.
+        WriteError::Database(error) if store::is_of_nobody(&error) => Refusal::unauthenticated(),
         WriteError::Database(error) => database::refusal(&error),
     }
 }

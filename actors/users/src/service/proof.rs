@@ -62,7 +62,13 @@ impl Service {
         let found = found.ok_or_else(Refusal::unauthenticated)?;
         let attempt = self.begin_attempt(call, &found.user.email).await?;
         let proof = Proof { password, second_factor, device: None };
-        self.judge(call, place, attempt, Some(found), proof).await
+        let proven = self.judge(call, place, attempt, Some(found), proof).await;
+        proven.map_err(|refusal| {
+            if refusal != invalid_credentials() {
+                return refusal;
+            }
+            Refusal { detail: "The password is wrong.".into(), ..refusal }
+        })
     }
 
     /// Forgets the attempts for an account that is gone. They hold nothing that names anybody, and

@@ -7,13 +7,15 @@ use contracts::{
     Call, ErrorKind, Refusal, UserId,
     users::{
         ConfirmSecondFactor, EnrolSecondFactor, GetSecondFactor, Password, RecoveryCodes,
-        RemoveSecondFactor, RenewRecoveryCodes, SecondFactor, SecondFactorEnrolment,
+        RemoveSecondFactor, RenewRecoveryCodes, SecondFactor, SecondFactorEnrolment, User,
     },
 };
 
 use super::{Service, refusal_of};
 use crate::{
     mail::Mail,
+    passwords::Place,
+    policy::Bearer,
     store,
     totp::{self, Authenticator},
     writes::credentials as writes,
@@ -116,14 +118,10 @@ impl Service {
         let place = self.passwords.reserve()?;
         let proving = self.prove_again(&call, &place, user_id, &password, second_factor.as_ref());
         let owner = proving.await?;
-        drop(place);
-        let too_short = self.password_policy.check_length("/password", &password, false).is_some();
-        if owner.has_second_factor && too_short {
-            return Err(Refusal::invalid(
-                "/password",
-                "is too short for an account without a second factor; change it first",
-            ));
+        if owner.has_second_factor {
+            self.check_alone(&call, &place, &owner.user, &password).await?;
         }
+        drop(place);
         let now = self.clock.now();
         let removed =
             writes::remove_second_factor(&self.pool, &call, user_id, owner.has_second_factor, now)
@@ -135,6 +133,26 @@ impl Service {
             self.notify(owner.user.email, Mail::SecondFactorRemoved);
         }
         Ok(())
+    }
+
+    /// Whether a password may do without a second factor beside it.
+    async fn check_alone(
+        &self,
+        call: &Call,
+        place: &Place<'_>,
+        user: &User,
+        password: &Password,
+    ) -> Result<(), Refusal> {
+        let User { email, username, .. } = user;
+        let bearer = Bearer { email, username, has_second_factor: false };
+        let checked = self.check_password(call, place, "/password", password, bearer).await;
+        checked.map_err(|refusal| match refusal.kind {
+            ErrorKind::Invalid => Refusal::invalid(
+                "/password",
+                "is not enough for an account without a second factor; change it first",
+            ),
+            _ => refusal,
+        })
     }
 
     async fn notify_owner(&self, user_id: UserId, mail: Mail) {

@@ -62,13 +62,11 @@ impl Service {
         let spent = hash_of(&refresh_token);
         let now = self.clock.now();
         let refreshed = writes::refresh(&self.pool, &call, &spent, &successor_hash, now).await;
-        let Refreshed::Session(session) = refreshed.map_err(refusal_of)? else {
+        let Refreshed::Session(session, user) = refreshed.map_err(refusal_of)? else {
             return Err(invalid_refresh_token());
         };
-        let FoundSession { id, user_id, expires_at, .. } = session;
-        let user = database::read(&self.pool, || store::account_read(&self.pool, user_id)).await;
-        let user = user.map_err(|error| database::refusal(&error))?;
-        self.session_of(user.ok_or_else(invalid_refresh_token)?, id, expires_at, successor)
+        let FoundSession { id, expires_at, .. } = session;
+        self.session_of(user, id, expires_at, successor)
     }
 
     /// Ends the session of the call.
@@ -146,16 +144,16 @@ impl Service {
         Ok(RevocationPage { revoked, next, has_more, keys_version })
     }
 
-    /// Drops what has expired: sessions, revocations that nobody needs any more, and old entries of the
-    /// audit log. Says whether that was all.
-    pub(crate) async fn purge_sessions(&self, batch: i64) -> Result<bool, sqlx::Error> {
+    /// Drops what counts no longer: attempts and links, sessions, revocations that nobody needs any more,
+    /// and old entries of the audit log. Says whether that was all.
+    pub(crate) async fn purge(&self, batch: i64) -> Result<bool, sqlx::Error> {
         let now = self.clock.now();
-        let revoked_before = now - REVOCATIONS_KEPT;
-        let purged = store::audit_purge(&self.pool, now - self.audit_kept, batch).await?;
-        let idle_since = now - store::IDLE_MAX;
+        let attempts = store::credentials_purge(&self.pool, now, batch).await?;
+        let entries = store::audit_purge(&self.pool, now - self.audit_kept, batch).await?;
+        let (idle_since, revoked_before) = (now - store::IDLE_MAX, now - REVOCATIONS_KEPT);
         let was_all =
             store::expired_purge(&self.pool, now, idle_since, revoked_before, batch).await?;
-        Ok(was_all && purged < batch.unsigned_abs())
+        Ok(was_all && attempts.max(entries) < batch.unsigned_abs())
     }
 
     fn session_of(

@@ -23,13 +23,27 @@ pub(crate) struct DueErasure {
     pub(crate) is_done: bool,
 }
 
+struct LedgerRow {
+    user_id: i64,
+    receipt: Uuid,
+    erased_at: DateTime<Utc>,
+}
+
+impl From<LedgerRow> for LedgerEntry {
+    fn from(LedgerRow { user_id, receipt, erased_at }: LedgerRow) -> Self {
+        Self { user_id: UserId::new(user_id), receipt, erased_at }
+    }
+}
+
 /// When to look again. The first looks for late events come soon, for what was under way when the
 /// groups erased; the last one after every process that was stopped in the middle has gone on.
 const LOOKS_FOR_EVENTS_MINUTES: [i64; 3] = [5, 60, 24 * 60];
 /// How long what a relay had under way may take: its publishing waits 5 s, and a bit.
 const SETTLING: TimeDelta = TimeDelta::seconds(8);
 
-/// Locks the account and tells which credentials it has now; none if there is no such account.
+/// Locks the account and tells which credentials it has now; none if there is no such account. Who is
+/// going to end all sessions or to take the account away begins with it: of two who had begun with a
+/// weaker lock (an entry of the audit log takes one) each would wait for the other.
 pub(crate) async fn account_lock_in_txn(
     connection: &mut PgConnection,
     user_id: UserId,
@@ -320,7 +334,8 @@ pub(crate) async fn ledger_list(
     after: Option<UserId>,
     limit: i64,
 ) -> Result<Vec<LedgerEntry>, sqlx::Error> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        LedgerRow,
         r#"SELECT user_id, receipt, erased_at FROM erasure
            WHERE user_id > $1 ORDER BY user_id LIMIT $2"#,
         after.map_or(0, UserId::get),
@@ -328,12 +343,7 @@ pub(crate) async fn ledger_list(
     )
     .fetch_all(connection)
     .await?;
-    let entries = rows.into_iter().map(|row| LedgerEntry {
-        user_id: UserId::new(row.user_id),
-        receipt: row.receipt,
-        erased_at: row.erased_at,
-    });
-    Ok(entries.collect())
+    Ok(rows.into_iter().map(LedgerEntry::from).collect())
 }
 
 /// Who was erased since, and a ledger may not know of.
@@ -341,19 +351,15 @@ pub(crate) async fn ledger_since(
     pool: &PgPool,
     since: Option<DateTime<Utc>>,
 ) -> Result<Vec<LedgerEntry>, sqlx::Error> {
-    let rows = sqlx::query!(
+    let rows = sqlx::query_as!(
+        LedgerRow,
         r#"SELECT user_id, receipt, erased_at FROM erasure
            WHERE erased_at >= coalesce($1, '-infinity'::timestamptz) ORDER BY erased_at, user_id"#,
         since as Option<DateTime<Utc>>,
     )
     .fetch_all(pool)
     .await?;
-    let entries = rows.into_iter().map(|row| LedgerEntry {
-        user_id: UserId::new(row.user_id),
-        receipt: row.receipt,
-        erased_at: row.erased_at,
-    });
-    Ok(entries.collect())
+    Ok(rows.into_iter().map(LedgerEntry::from).collect())
 }
 
 /// Those of these users who have no tombstone.

@@ -10,14 +10,14 @@ mod sessions;
 mod throttle;
 mod tokens;
 
-use actor_runtime::seal::DataKey;
+use actor_runtime::{database, seal::DataKey};
 use chrono::{DateTime, NaiveDate, Utc};
 use contracts::{
     Patch, UserId, Version,
     events::Topic,
     users::{Person, Register, UpdateProfile, User},
 };
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 
 use crate::{passwords::StoredHash, validate};
 
@@ -65,6 +65,8 @@ pub(crate) use tokens::{
 pub(crate) const EMAIL_UNIQUE: &str = "account_email_unique";
 /// The constraint that holds user names apart.
 pub(crate) const USERNAME_UNIQUE: &str = "account_username_unique";
+/// The constraints by which what somebody asks for belongs to an account.
+const OF_AN_ACCOUNT: [&str; 2] = ["session_user_id_fkey", "second_factor_user_id_fkey"];
 
 /// An account that is to be made.
 pub(crate) struct NewAccount<'a> {
@@ -111,6 +113,11 @@ impl From<AccountRow> for User {
     }
 }
 
+/// Whether something could not be written because the account that it was for is gone.
+pub(crate) fn is_of_nobody(error: &sqlx::Error) -> bool {
+    database::violated_constraint(error).is_some_and(|it| OF_AN_ACCOUNT.contains(&it))
+}
+
 /// Makes an account.
 pub(crate) async fn account_insert_in_txn(
     connection: &mut PgConnection,
@@ -140,7 +147,7 @@ pub(crate) async fn account_insert_in_txn(
 
 /// The account as its owner sees it.
 pub(crate) async fn account_read(
-    pool: &PgPool,
+    executor: impl PgExecutor<'_>,
     user_id: UserId,
 ) -> Result<Option<User>, sqlx::Error> {
     let row = sqlx::query_as!(
@@ -149,7 +156,7 @@ pub(crate) async fn account_read(
            FROM account WHERE id = $1"#,
         user_id.get(),
     )
-    .fetch_optional(pool)
+    .fetch_optional(executor)
     .await?;
     Ok(row.map(User::from))
 }

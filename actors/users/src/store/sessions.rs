@@ -37,6 +37,8 @@ pub(crate) struct FoundSession {
     pub(crate) expires_at: DateTime<Utc>,
     pub(crate) last_used_at: DateTime<Utc>,
     pub(crate) account_is_active: bool,
+    /// When that token was first spent, if it was.
+    pub(crate) spent_at: Option<DateTime<Utc>>,
 }
 
 /// The one refresh token of a session that can be spent.
@@ -107,7 +109,8 @@ pub(crate) async fn session_find_in_txn(
 ) -> Result<Option<FoundSession>, sqlx::Error> {
     let row = sqlx::query!(
         r#"SELECT session.id, session.user_id, session.expires_at,
-                  session.last_used_at AS "last_used_at!", account.is_active
+                  session.last_used_at AS "last_used_at!", account.is_active,
+                  refresh_token.spent_at
            FROM refresh_token
            JOIN session ON session.id = refresh_token.session_id
            JOIN account ON account.id = session.user_id
@@ -123,6 +126,7 @@ pub(crate) async fn session_find_in_txn(
         expires_at: row.expires_at,
         last_used_at: row.last_used_at,
         account_is_active: row.is_active,
+        spent_at: row.spent_at,
     }))
 }
 

@@ -35,6 +35,7 @@ pub(crate) async fn change_password(
     now: DateTime<Utc>,
 ) -> Result<bool, WriteError> {
     let mut transaction = database::begin(pool).await?;
+    store::account_lock_in_txn(&mut transaction, user_id).await?;
     let session_id = prove_session_in_txn(&mut transaction, call, user_id, now).await?;
     let entry = NewAuditEntry::of(call, AuditKind::PasswordChanged, now);
     store::audit_insert_in_txn(&mut transaction, user_id, &entry).await?;
@@ -60,6 +61,7 @@ pub(crate) async fn reset_password(
 ) -> Result<bool, WriteError> {
     let Reset { user, token_hash, hash, key } = reset;
     let mut transaction = database::begin(pool).await?;
+    store::account_lock_in_txn(&mut transaction, user.id).await?;
     let entry = NewAuditEntry::of(call, AuditKind::PasswordReset, now);
     store::audit_insert_in_txn(&mut transaction, user.id, &entry).await?;
     let updated = store::password_update_in_txn(&mut transaction, user.id, None, hash, now).await?;

@@ -25,8 +25,8 @@ pub(crate) async fn erase_account(
     now: DateTime<Utc>,
 ) -> Result<Erasure, WriteError> {
     let mut transaction = database::begin(pool).await?;
-    prove_session_in_txn(&mut transaction, call, user_id, now).await?;
     let credentials_version = store::account_lock_in_txn(&mut transaction, user_id).await?;
+    prove_session_in_txn(&mut transaction, call, user_id, now).await?;
     // Gone, or the password was changed since it was proved: who erases has to know the new one.
     if credentials_version != Some(proven) {
         return Err(Refusal::unauthenticated().into());

@@ -2,8 +2,11 @@
 //! after a hashed password.
 
 use actor_runtime::{database, group_commit::WriteError};
-use chrono::{DateTime, Utc};
-use contracts::{Call, ErrorKind, Refusal, SessionId, UserId, users::AuditKind};
+use chrono::{DateTime, TimeDelta, Utc};
+use contracts::{
+    Call, ErrorKind, Refusal, SessionId, UserId,
+    users::{AuditKind, User},
+};
 use sqlx::{PgConnection, PgPool};
 
 use super::commit;
@@ -11,21 +14,27 @@ use crate::store::{self, FoundApiToken, FoundSession, NewApiToken, NewAuditEntry
 
 /// Most personal API tokens of a user.
 const API_TOKENS_MAX: i64 = 50;
+/// For so long after a refresh token was first spent, whoever lost the answer may ask again and again:
+/// what loses one answer, a server that is too busy for one, loses the next few as well.
+const ASKED_AGAIN_WITHIN: TimeDelta = TimeDelta::minutes(1);
 
 /// What came of a refresh.
 pub(crate) enum Refreshed {
-    /// The session goes on with the new token.
-    Session(FoundSession),
+    /// The session of this account goes on with the new token.
+    Session(FoundSession, User),
     /// It does not: the token was never one, its session is over, or it was spent before.
     Refused,
 }
 
 /// Spends a refresh token for its successor.
 ///
-/// A token that was spent before is taken once more, as long as its successor was never used: then
-/// the answer that held the successor was lost, and the successor is put aside for another one, which
-/// has no parent. So one lost answer is borne, and no second one before the session went on. Any other
-/// spent token means that two have the same one, and one of them stole it: the session ends.
+/// A token that was spent before is taken again, as long as its successor was never used: then the
+/// answer that held the successor was lost, and the successor is put aside for another one. Within
+/// [`ASKED_AGAIN_WITHIN`] of the first time that is so again and again; later it is so once, since that
+/// successor has no parent. Any other spent token means that two have the same one, and one of them
+/// stole it: the session ends.
+///
+/// Whatever can fail comes before the commit: what fails after it would be one more lost answer.
 pub(crate) async fn refresh(
     pool: &PgPool,
     call: &Call,
@@ -37,7 +46,8 @@ pub(crate) async fn refresh(
     let Some(session) = store::session_find_in_txn(&mut transaction, spent).await? else {
         return Ok(Refreshed::Refused);
     };
-    let FoundSession { id, user_id, expires_at, last_used_at, account_is_active } = session;
+    let FoundSession { id, user_id, expires_at, last_used_at, account_is_active, spent_at } =
+        session;
     let has_run_out = now >= expires_at || now >= last_used_at + store::IDLE_MAX;
     let live = store::live_refresh_token_in_txn(&mut transaction, user_id, id).await?;
     let is_live = live.as_ref().is_some_and(|live| live.hash == spent);
@@ -54,12 +64,15 @@ pub(crate) async fn refresh(
         commit(transaction).await?;
         return Ok(Refreshed::Refused);
     }
-    let parent = is_live.then_some(spent);
+    let is_asked_again = spent_at.is_some_and(|at| now < at + ASKED_AGAIN_WITHIN);
+    let parent = (is_live || is_asked_again).then_some(spent);
     let rotate =
         store::refresh_token_rotate_in_txn(&mut transaction, user_id, id, parent, successor, now);
     rotate.await?;
+    let user = store::account_read(&mut *transaction, user_id).await?;
+    let user = user.ok_or_else(Refusal::unauthenticated)?;
     commit(transaction).await?;
-    Ok(Refreshed::Session(session))
+    Ok(Refreshed::Session(session, user))
 }
 
 /// Ends the session of the call itself. One that is over already is over.
@@ -88,6 +101,7 @@ pub(crate) async fn logout_everywhere(
     now: DateTime<Utc>,
 ) -> Result<u64, WriteError> {
     let mut transaction = database::begin(pool).await?;
+    store::account_lock_in_txn(&mut transaction, user_id).await?;
     prove_session_in_txn(&mut transaction, call, user_id, now).await?;
     let entry = NewAuditEntry::of(call, AuditKind::SessionsEnded, now);
     store::audit_insert_in_txn(&mut transaction, user_id, &entry).await?;

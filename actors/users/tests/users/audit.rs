@@ -227,9 +227,13 @@ async fn a_second_answer_may_not_be_lost_before_the_session_goes_on() {
     let lost = refresh(&first).await.unwrap();
     let second = refresh(&first).await.unwrap();
     let third = refresh(&second).await.unwrap();
-    // It went on: the next answer may be lost again.
+    // It went on: the next answer may be lost again, and be asked for again at leisure.
     let fourth = refresh(&third).await.unwrap();
-    let fifth = refresh(&third).await.unwrap();
+    let moment = Clock::System.now() + TimeDelta::minutes(2);
+    let later =
+        users.another_group_as(Setup { clock: Clock::Fixed(moment), ..Setup::default() }).await;
+    let asked_again = RefreshSession { refresh_token: third.refresh_token.clone() };
+    let fifth = later.ask(&call(), asked_again).await.unwrap();
     // And not twice: whoever comes with the same token all the time is two.
     for session in [&third, &lost, &second, &fourth, &fifth] {
         let refused = refresh(session).await.err().unwrap();

@@ -125,8 +125,12 @@ async fn of_changes_at_the_same_time_one_counts() {
         let new = format!("{NEW} {number}");
         users.ask_in(session, change(ada.id, PASSWORD, &new))
     });
-    let done: Vec<bool> = join_all(changes).await.iter().map(Result::is_ok).collect();
-    assert_eq!(done.iter().filter(|done| **done).count(), 1, "{done:?}");
+    let answers = join_all(changes).await;
+    let done: Vec<bool> = answers.iter().map(Result::is_ok).collect();
+    assert_eq!(done.iter().filter(|done| **done).count(), 1, "{answers:?}");
+    // The others are told so, and did not wait for each other in vain.
+    let mut refusals = answers.iter().filter_map(|answer| answer.as_ref().err());
+    assert!(refusals.all(|it| it.kind == ErrorKind::Unauthenticated), "{answers:?}");
     let number = done.iter().position(|done| *done).unwrap();
     let new = format!("{NEW} {number}");
     assert!(users.ask(login("ada@test.com", &new)).await.is_ok());

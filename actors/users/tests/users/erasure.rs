@@ -120,7 +120,9 @@ async fn the_password_is_asked_for_and_the_session_has_to_be_one() {
     let users = TestUsers::start().await;
     let (user, session) = users.somebody("ada").await;
     let session_id = session_of(&session.access_token);
-    is_refused(users.ask_in(session_id, erase(&user, "wrong")).await, "invalid-credentials");
+    let wrong = users.ask_in(session_id, erase(&user, "wrong")).await;
+    assert_eq!(wrong.as_ref().err().unwrap().detail, "The password is wrong.");
+    is_refused(wrong, "invalid-credentials");
     is_refused(users.ask(erase(&user, PASSWORD)).await, "unauthenticated");
     let (other, _) = users.somebody("bea").await;
     is_refused(users.ask_in(session_id, erase(&other, PASSWORD)).await, "unauthenticated");

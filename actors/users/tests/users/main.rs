@@ -17,6 +17,7 @@ mod erasure;
 mod export;
 mod ledger;
 mod people;
+mod refreshes;
 mod sealing;
 mod second_factor;
 mod sessions;

@@ -282,15 +282,24 @@ async fn with_one_a_shorter_password_is_enough_and_without_one_it_is_not() {
         password: password(current),
         second_factor,
     };
+    let not_enough = |answer: Result<(), Refusal>| {
+        let refused = answer.err().unwrap();
+        assert_eq!(
+            (refused.kind, refused.errors[0].pointer.as_ref()),
+            (ErrorKind::Invalid, "/password")
+        );
+    };
     let (then, code) = at(2).await;
-    let refused = then.ask(&call, remove(short, totp(&code))).await.err().unwrap();
-    assert_eq!(
-        (refused.kind, refused.errors[0].pointer.as_ref()),
-        (ErrorKind::Invalid, "/password")
-    );
+    not_enough(then.ask(&call, remove(short, totp(&code))).await);
+    // Nor would one that is long, and guessed before a year is over.
+    let guessable = "sunshine flower";
     let (then, code) = at(3).await;
-    then.ask(&call, change(short, long, totp(&code))).await.unwrap();
+    then.ask(&call, change(short, guessable, totp(&code))).await.unwrap();
     let (then, code) = at(4).await;
+    not_enough(then.ask(&call, remove(guessable, totp(&code))).await);
+    let (then, code) = at(5).await;
+    then.ask(&call, change(guessable, long, totp(&code))).await.unwrap();
+    let (then, code) = at(6).await;
     then.ask(&call, remove(long, totp(&code))).await.unwrap();
     assert!(users.ask(login("ada@test.com", long)).await.is_ok());
     users.stop().await;

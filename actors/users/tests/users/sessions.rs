@@ -14,26 +14,26 @@ use futures::future::join_all;
 
 use crate::support::{PASSWORD, TestUsers, claims, eventually, login, session_of};
 
-async fn refresh(users: &TestUsers, token: &Secret) -> Result<Session, Refusal> {
+pub(crate) async fn refresh(users: &TestUsers, token: &Secret) -> Result<Session, Refusal> {
     users.ask(RefreshSession { refresh_token: token.clone() }).await
 }
 
 /// The one answer to a refresh token that is not good.
-const REFUSED: Option<(ErrorKind, &str)> =
+pub(crate) const REFUSED: Option<(ErrorKind, &str)> =
     Some((ErrorKind::Unauthenticated, "invalid-refresh-token"));
 
-fn verdict(answer: &Result<Session, Refusal>) -> Option<(ErrorKind, &str)> {
+pub(crate) fn verdict(answer: &Result<Session, Refusal>) -> Option<(ErrorKind, &str)> {
     answer.as_ref().err().map(|refusal| (refusal.kind, &*refusal.code))
 }
 
 /// Every session that ended, read from the beginning.
-async fn revoked(users: &TestUsers) -> HashSet<SessionId> {
+pub(crate) async fn revoked(users: &TestUsers) -> HashSet<SessionId> {
     let page = users.ask(ListRevocations { after: None }).await.unwrap();
     assert!(!page.has_more);
     page.revoked.into_iter().collect()
 }
 
-async fn live_tokens(users: &TestUsers) -> i64 {
+pub(crate) async fn live_tokens(users: &TestUsers) -> i64 {
     let count = sqlx::query_scalar!(
         r#"SELECT count(*) AS "count!" FROM refresh_token WHERE spent_at IS NULL"#
     );
@@ -55,114 +55,6 @@ async fn a_sign_in_says_who_in_which_session_and_what_for() {
     let kept = sqlx::query!(r#"SELECT refresh_token::text AS "row!" FROM refresh_token"#);
     let kept = kept.fetch_one(&users.pool).await.unwrap();
     assert!(!kept.row.contains(session.refresh_token.expose()));
-    users.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_refresh_token_is_spent_for_the_next() {
-    let users = TestUsers::start().await;
-    let (user, first) = users.somebody("ada").await;
-    let mut token = first.refresh_token.clone();
-    let mut seen = HashSet::from([token.expose().to_owned()]);
-    for _ in 0..5 {
-        let next = refresh(&users, &token).await.unwrap();
-        assert!(next.user == user);
-        assert_eq!(session_of(&next.access_token), session_of(&first.access_token));
-        token = next.refresh_token;
-        assert!(seen.insert(token.expose().to_owned()), "each is another one");
-    }
-    assert_eq!(live_tokens(&users).await, 1);
-    assert!(revoked(&users).await.is_empty());
-    users.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_spent_token_that_comes_again_ends_the_session() {
-    let users = TestUsers::start().await;
-    let (_, first) = users.somebody("ada").await;
-    let (_, other) = users.somebody("bob").await;
-    let second = refresh(&users, &first.refresh_token).await.unwrap();
-    let third = refresh(&users, &second.refresh_token).await.unwrap();
-    // The thief comes with the first; whoever holds the third is turned out too.
-    assert_eq!(verdict(&refresh(&users, &first.refresh_token).await), REFUSED);
-    for token in [&first.refresh_token, &second.refresh_token, &third.refresh_token] {
-        assert_eq!(verdict(&refresh(&users, token).await), REFUSED);
-    }
-    let session_id = session_of(&first.access_token);
-    assert_eq!(revoked(&users).await, HashSet::from([session_id]));
-    assert!(refresh(&users, &other.refresh_token).await.is_ok(), "other sessions go on");
-    users.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn an_answer_may_be_lost() {
-    let users = TestUsers::start().await;
-    let (_, first) = users.somebody("ada").await;
-    let lost = refresh(&users, &first.refresh_token).await.unwrap();
-    // Nobody has used the successor: the same token is good once more.
-    let second = refresh(&users, &first.refresh_token).await.unwrap();
-    assert_ne!(lost.refresh_token.expose(), second.refresh_token.expose());
-    let third = refresh(&users, &second.refresh_token).await.unwrap();
-    // What was put aside is as spent as any: who comes with it now stole it.
-    assert_eq!(verdict(&refresh(&users, &lost.refresh_token).await), REFUSED);
-    assert_eq!(verdict(&refresh(&users, &third.refresh_token).await), REFUSED);
-    users.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_successor_that_was_used_makes_its_parent_a_stolen_one() {
-    let users = TestUsers::start().await;
-    let (_, first) = users.somebody("ada").await;
-    let second = refresh(&users, &first.refresh_token).await.unwrap();
-    let third = refresh(&users, &second.refresh_token).await.unwrap();
-    assert!(refresh(&users, &second.refresh_token).await.is_ok(), "the third was never used");
-    assert_eq!(verdict(&refresh(&users, &third.refresh_token).await), REFUSED);
-    users.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn of_fifty_at_once_no_two_chains_go_on() {
-    let users = TestUsers::start().await;
-    let another = users.another_group().await;
-    let (_, first) = users.somebody("ada").await;
-    let call = crate::support::call();
-    let refreshes = (0..50).map(|turn| {
-        let request = RefreshSession { refresh_token: first.refresh_token.clone() };
-        let handle = if turn % 2 == 0 { &users.handle } else { &another };
-        handle.ask(&call, request)
-    });
-    let answers = join_all(refreshes).await;
-    assert!(live_tokens(&users).await <= 1);
-    let tokens: Vec<Secret> =
-        answers.into_iter().flatten().map(|session| session.refresh_token).collect();
-    assert!(!tokens.is_empty());
-    // At most one of those that were given out is good, and the others end it.
-    let mut good = 0;
-    for token in &tokens {
-        good += u32::from(refresh(&users, token).await.is_ok());
-    }
-    assert!(good <= 1, "{good}");
-    if tokens.len() > 1 {
-        assert_eq!(live_tokens(&users).await, 0);
-    }
-    users.stop().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn what_is_no_refresh_token_is_refused_alike() {
-    let users = TestUsers::start().await;
-    let (_, session) = users.somebody("ada").await;
-    let unknown = Secret::from_random(Secret::REFRESH_TOKEN, &[7; 32]);
-    let api_token = Secret::from_random(Secret::API_TOKEN, &[7; 32]);
-    let text = |text: &str| Secret::new(text.to_owned());
-    let access_token = text(&session.access_token);
-    let mut refusals = Vec::new();
-    for token in [unknown, api_token, text(""), text("nul\0"), access_token] {
-        refusals.push(refresh(&users, &token).await.err());
-    }
-    assert!(refusals.iter().all(|refusal| *refusal == refusals[0]), "{refusals:?}");
-    assert_eq!(refusals[0].as_ref().unwrap().code, "invalid-refresh-token");
-    assert!(refresh(&users, &session.refresh_token).await.is_ok());
     users.stop().await;
 }
 
@@ -257,6 +149,25 @@ async fn logging_out_ends_this_session_and_everywhere_all() {
     }
     assert!(refresh(&users, &other.refresh_token).await.is_ok());
     assert!(users.ask(login("ada@test.com", PASSWORD)).await.is_ok(), "one may come back");
+    users.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_those_who_end_every_session_at_once_one_does() {
+    let users = TestUsers::start().await;
+    let (user, session) = users.somebody("ada").await;
+    let mut ids = vec![session_of(&session.access_token)];
+    for _ in 0..3 {
+        let session = users.ask(login("ada@test.com", PASSWORD)).await.unwrap();
+        ids.push(session_of(&session.access_token));
+    }
+    let ends = ids.iter().map(|id| users.ask_in(*id, LogoutEverywhere { user_id: user.id }));
+    let answers = join_all(ends).await;
+    let ended: Vec<u64> = answers.iter().flatten().map(|ended| ended.count).collect();
+    // The others came too late; nobody waited for somebody who waited for them.
+    let refusals: Vec<Refusal> = answers.into_iter().filter_map(Result::err).collect();
+    assert_eq!(ended, [4], "{refusals:?}");
+    assert!(refusals.iter().all(|it| *it == Refusal::unauthenticated()), "{refusals:?}");
     users.stop().await;
 }
 

@@ -143,3 +143,31 @@ async fn a_token_ends_and_never_outlives_its_account() {
     assert_eq!(users.ask(exchange).await.err(), Some(Refusal::unauthenticated()));
     users.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_is_erased_meanwhile_gets_none() {
+    let users = TestUsers::start().await;
+    let (user, session) = users.somebody("ada").await;
+    let here = session_of(&session.access_token);
+    // The session is good when it is looked for; before the token is written the account is gone.
+    let mut erasing = users.pool.begin().await.unwrap();
+    sqlx::query!("DELETE FROM account WHERE id = $1", user.id.get())
+        .execute(&mut *erasing)
+        .await
+        .unwrap();
+    let erase = async {
+        let waits = || {
+            sqlx::query_scalar!(
+                r#"SELECT count(*) AS "count!" FROM pg_stat_activity
+                   WHERE wait_event_type = 'Lock' AND query LIKE '%INTO audit%'"#
+            )
+        };
+        while waits().fetch_one(&users.pool).await.unwrap() == 0 {
+            tokio::task::yield_now().await;
+        }
+        erasing.commit().await.unwrap();
+    };
+    let (made, ()) = tokio::join!(users.ask_in(here, create(user.id)), erase);
+    assert_eq!(made.err(), Some(Refusal::unauthenticated()));
+    users.stop().await;
+}

@@ -1,6 +1,8 @@
 //! The notifications group as a process would run it, over a Postgres of its own, with an
 //! analytics group that says what the test tells it to.
 
+#[path = "../../../../runtime/tests/support/held.rs"]
+pub(crate) mod held;
 #[path = "../../../../runtime/tests/support/postgres.rs"]
 mod postgres;
 #[path = "../../../../runtime/tests/support/erasing_users.rs"]
